@@ -1,0 +1,77 @@
+"""What a command is: a request, and a run that yields progress and ends with plain data.
+
+The argument parser of the magic and of the shell, the JSON body of the server and the completion are
+all derived from the request's fields.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ConfigDict
+
+if TYPE_CHECKING:
+    from alain_magics.workspace import Workspace
+
+
+class Request(BaseModel):
+    """The options of a verb.
+
+    Every field has a description (its help). ``Field(json_schema_extra={...})`` may hold ``positional`` (bool),
+    ``short`` (one letter) and ``complete`` (``file``, ``module`` or ``source``: what completion offers).
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Work is going on: what is being done, and how much of it is done (``total`` 0: unknown)."""
+
+    what: str
+    done: int = 0
+    total: int = 0
+
+
+@dataclass(frozen=True)
+class Partial:
+    """A piece of the result that can be shown at once."""
+
+    kind: str
+    data: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Done:
+    """The end: plain data, the same as text for people, and the status for a shell (1: something did not hold)."""
+
+    data: dict[str, Any]
+    text: str
+    exit_status: int = 0
+
+
+Event = Progress | Partial | Done
+
+
+@dataclass
+class Context:
+    """What a command may use: the workspace, the text of the cell, the user's names, and consent given."""
+
+    workspace: Workspace
+    cell: str | None = None
+    namespace: Mapping[str, Any] = field(default_factory=dict)
+    consent: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Command:
+    """A verb: its name, one line of help, its request and its run; ``exposed`` to the server or not."""
+
+    name: str
+    summary: str
+    request: type[Request]
+    run: Callable[[Context, Any], AsyncIterator[Event]]
+    exposed: bool = False
+    examples: tuple[str, ...] = ()

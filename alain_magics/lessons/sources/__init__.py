@@ -1,0 +1,1 @@
+"""Readers of sources: each makes a document with spans and provenance."""

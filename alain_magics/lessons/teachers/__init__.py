@@ -1,0 +1,1 @@
+"""Teachers: those that need no model, and later those that use one."""

@@ -95,12 +95,13 @@ class Option(Part):
 
 
 class TextStep(Part):
-    """Prose in Markdown with the spans that support it."""
+    """Prose in Markdown with the spans that support it, and the proof of what it says about behaviour."""
 
     kind: Literal["text"] = "text"
     id: str
     markdown: str
     citations: list[Citation] = []
+    proof: Proof | None = None
 
 
 class CodeStep(Part):

@@ -1,0 +1,301 @@
+"""Documented examples of a module: found in docstrings and README, cut down to what each needs to run."""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import doctest
+import re
+from dataclasses import dataclass
+
+from alain_magics.lessons.document import Span
+from alain_magics.lessons.sources.module import ModuleDocument
+
+MOST_SETUP_LINES = 10
+_FENCE = re.compile(r"^[ \t]*(?:```|~~~)[^\n]*$", re.MULTILINE)
+_ARROW = re.compile(r"^[ \t]*(?P<call>[a-zA-Z_][\w.]*\(.*?\))[ \t]*-+>[ \t]*(?P<want>\S[^\n]*)$", re.MULTILINE)
+_BUILTINS = frozenset(dir(builtins))
+
+
+@dataclass(frozen=True)
+class Example:
+    """A statement with a documented outcome and the statements it needs.
+
+    ``ref`` is the object whose documentation shows it and ``span`` where; ``calls`` are the public objects that it
+    uses, the most telling first. ``want`` is the documented output, ``raises`` the documented exception.
+    """
+
+    ref: str
+    span: Span
+    imports: tuple[str, ...]
+    setup: tuple[str, ...]
+    source: str
+    want: str
+    raises: str
+    calls: tuple[str, ...]
+    loose: bool = False
+
+    @property
+    def shown(self) -> str:
+        """The code without its imports."""
+        return "\n".join((*self.setup, self.source))
+
+    @property
+    def program(self) -> str:
+        """The whole program."""
+        return join_program(self.imports, self.shown)
+
+    def documented(self, output: str, error: str) -> bool:
+        """Whether an outcome is the documented one."""
+        if self.raises:
+            return error == self.raises.rpartition(".")[2]
+        if self.loose:
+            want, got = (re.sub(r"""['"(),\[\]\s]""", "", text) for text in (self.want, output))
+            return not error and (got.startswith(want[:-3]) if want.endswith("...") else got == want)
+        return not error and output.split() == self.want.split()
+
+
+def join_program(imports: tuple[str, ...], shown: str) -> str:
+    """Imports, an empty line, the code."""
+    return "\n".join(imports) + "\n\n" + shown if imports else shown
+
+
+@dataclass(frozen=True)
+class _Statement:
+    source: str
+    want: str
+    raises: str
+    start: int
+    end: int
+
+
+def find_examples(document: ModuleDocument) -> list[Example]:
+    """All documented examples whose names can be resolved, in the order of the document."""
+    names = Names(document)
+    found: list[Example] = []
+    for heading in document.headings:
+        if heading.level == 2 and document.object(heading.title) is None:
+            continue
+        body = document.text[heading.span.start : heading.span.end]
+        statements = parse_statements(body)
+        for index, statement in enumerate(statements):
+            if statement.want or statement.raises:
+                example = names.cut(heading.title, heading.span.start, statements[:index], statement)
+                if example:
+                    found.append(example)
+        found += names.arrows(heading.title, heading.span.start, body)
+    unique: dict[str, Example] = {}
+    for example in found:
+        unique.setdefault(example.program, example)
+    return list(unique.values())
+
+
+def parse_statements(text: str) -> list[_Statement]:
+    """The doctest statements of a text, with offsets; chunks that do not parse are passed over."""
+    text = _FENCE.sub(lambda match: " " * len(match[0]), text)
+    found = []
+    for chunk in re.finditer(r"(?:^[ \t]*\S[^\n]*(?:\n|$))+", text, re.MULTILINE):
+        try:
+            examples = doctest.DocTestParser().get_examples(chunk[0])
+        except ValueError:
+            continue
+        starts = [0, *(match.end() for match in re.finditer("\n", chunk[0]))]
+        for example in examples:
+            last = example.lineno + len(example.source.splitlines()) + len(example.want.splitlines())
+            end = starts[last] if last < len(starts) else len(chunk[0])
+            source = example.source.rstrip("\n")
+            try:
+                ast.parse(source)
+            except (SyntaxError, ValueError):
+                continue
+            if doctest.ELLIPSIS in example.options or doctest.SKIP in example.options:
+                continue
+            found.append(
+                _Statement(
+                    source,
+                    "" if example.exc_msg else example.want.rstrip("\n"),
+                    example.exc_msg.partition(":")[0].strip() if example.exc_msg else "",
+                    chunk.start() + starts[example.lineno],
+                    chunk.start() + end,
+                )
+            )
+    return found
+
+
+class Names:
+    """Resolves the names of examples against a module's public objects and namespace."""
+
+    def __init__(self, document: ModuleDocument) -> None:
+        self._document = document
+        self._public = {item.name: item.path for item in document.objects if not item.owner}
+        self._public |= {alias.rpartition(".")[2]: alias for alias in document.aliases if alias.count(".") == 1}
+        self._methods: dict[str, list[str]] = {}
+        for item in document.objects:
+            if item.owner:
+                self._methods.setdefault(item.name, []).append(item.path)
+
+    def cut(self, ref: str, offset: int, before: list[_Statement], statement: _Statement) -> Example | None:
+        """The example with the statements before it that it needs, or ``None`` where a name stays unknown."""
+        setup = slice_statements([item.source for item in before], statement.source)
+        if sum(source.count("\n") + 1 for source in setup) > MOST_SETUP_LINES:
+            return None
+        setup, own_imports = split_imports(setup)
+        imports = self.imports_for("\n".join((*own_imports, *setup, statement.source)))
+        if imports is None:
+            return None
+        return Example(
+            ref=ref,
+            span=Span(offset + statement.start, offset + statement.end),
+            imports=merge_imports((*own_imports, *imports)),
+            setup=tuple(setup),
+            source=statement.source,
+            want=statement.want,
+            raises=statement.raises,
+            calls=self.calls(ref, "\n".join(setup), statement.source),
+        )
+
+    def arrows(self, ref: str, offset: int, text: str) -> list[Example]:
+        """Examples written as ``call(...) --> items``, as the standard library does for iterators."""
+        found = []
+        for match in _ARROW.finditer(text):
+            source = f"list({match['call']})"
+            try:
+                tree = ast.parse(source)
+            except SyntaxError:
+                continue
+            imports = self.imports_for(source)
+            if imports and not any(isinstance(node, ast.Constant) and node.value is ... for node in ast.walk(tree)):
+                span = Span(offset + match.start(), offset + match.end())
+                calls = self.calls(ref, "", source)
+                found.append(Example(ref, span, imports, (), source, match["want"].strip(), "", calls, loose=True))
+        return found
+
+    def imports_for(self, code: str) -> tuple[str, ...] | None:
+        """The imports that free names of the code need; ``None`` if one cannot be resolved."""
+        imports = []
+        root = self._document.name
+        for name in free_names(code):
+            origin = self._document.origins.get(name)
+            if name in self._public:
+                imports.append(f"from {root} import {name}")
+            elif name == root.partition(".")[0]:
+                imports.append(f"import {root}")
+            elif origin is None:
+                return None
+            elif ":" not in origin:
+                imports.append(f"import {origin}" if origin == name else f"import {origin} as {name}")
+            else:
+                module, _, qualified = origin.partition(":")
+                if "." in qualified or module.startswith("_") or module == "builtins":
+                    module, qualified = root, name
+                imports.append(f"from {module} import {qualified}" + (f" as {name}" if qualified != name else ""))
+        return merge_imports(tuple(imports))
+
+    def calls(self, ref: str, setup: str, source: str) -> tuple[str, ...]:
+        """Public objects that the source uses, outermost call first; the documented one if it is among them leads."""
+        found: dict[str, None] = {}
+        made = {node.id for node in ast.walk(ast.parse(setup + "\n" + source)) if isinstance(node, ast.Name)}
+        for node in ast.walk(ast.parse(source)):
+            path = ""
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+                path = self._public.get(node.func.id, "")
+            elif isinstance(node, ast.Attribute):
+                path = self._attribute(ref, made, node)
+            if path:
+                found[self._document.aliases.get(path, path)] = None
+        if not found and self._document.object(ref):
+            found[ref] = None
+        return tuple(sorted(found, key=lambda path: (path != ref, list(found).index(path))))
+
+    def _attribute(self, ref: str, made: set[str], node: ast.Attribute) -> str:
+        """The path that an attribute means: of the module itself, or a method of a class that the code mentions."""
+        if isinstance(node.value, ast.Name) and node.value.id in self._document.name.split("."):
+            return self._public.get(node.attr, "")
+        owners = [path for path in self._methods.get(node.attr, []) if path.split(".")[-2] in made]
+        return next((path for path in owners if path == ref), owners[0] if owners else "")
+
+
+def free_names(code: str) -> list[str]:
+    """Names that the code reads but neither binds nor finds among the builtins, in order."""
+    bound: set[str] = set()
+    read: dict[str, None] = {}
+    for node in ast.walk(ast.parse(code)):
+        if isinstance(node, ast.Name):
+            if isinstance(node.ctx, ast.Load):
+                read[node.id] = None
+            else:
+                bound.add(node.id)
+        else:
+            bound |= bindings(node)
+    return [name for name in read if name not in bound and name not in _BUILTINS]
+
+
+def bindings(node: ast.AST) -> set[str]:
+    """Names that a node binds other than by assignment: definitions, imports, arguments, handlers."""
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        return {node.name}
+    if isinstance(node, ast.Import | ast.ImportFrom):
+        return {(alias.asname or alias.name).partition(".")[0] for alias in node.names}
+    if isinstance(node, ast.arg):
+        return {node.arg}
+    if isinstance(node, ast.ExceptHandler) and node.name:
+        return {node.name}
+    return set()
+
+
+def slice_statements(before: list[str], source: str) -> list[str]:
+    """The earlier statements that ``source`` depends on: by the names it reads, and by changes made to them."""
+    needed = {node.id for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Name)}
+    kept = []
+    for earlier in reversed(before):
+        tree = ast.parse(earlier)
+        names = {node.id: node.ctx for node in ast.walk(tree) if isinstance(node, ast.Name)}
+        stored = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load)}
+        stored |= set().union(*(bindings(node) for node in tree.body)) if tree.body else set()
+        if needed & (stored | changed_names(tree)):
+            kept.append(earlier)
+            needed |= set(names)
+    return kept[::-1]
+
+
+def changed_names(tree: ast.Module) -> set[str]:
+    """Names whose objects a statement may change: a method called on them, an item set or deleted."""
+    found = set()
+    for node in ast.walk(tree):
+        target = None
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            target = node.func.value
+        elif isinstance(node, ast.Subscript | ast.Attribute) and not isinstance(node.ctx, ast.Load):
+            target = node.value
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            found |= {item.id for item in node.args if isinstance(item, ast.Name)}
+        while isinstance(target, ast.Attribute | ast.Subscript):
+            target = target.value
+        if isinstance(target, ast.Name):
+            found.add(target.id)
+    return found
+
+
+def split_imports(sources: list[str]) -> tuple[list[str], tuple[str, ...]]:
+    """Part statements into others and imports; star imports go, their names are resolved anew."""
+    plain, imports = [], []
+    for source in sources:
+        tree = ast.parse(source)
+        if tree.body and all(isinstance(node, ast.Import | ast.ImportFrom) for node in tree.body):
+            imports += [line for line in ast.unparse(tree).splitlines() if not line.endswith("import *")]
+        else:
+            plain.append(source)
+    return plain, tuple(imports)
+
+
+def merge_imports(imports: tuple[str, ...]) -> tuple[str, ...]:
+    """Sorted imports, one line per module that names are taken from."""
+    taken: dict[str, set[str]] = {}
+    plain = set()
+    for line in imports:
+        match = re.match(r"from (\S+) import (.+)$", line)
+        if match:
+            taken.setdefault(match[1], set()).update(name.strip() for name in match[2].split(","))
+        else:
+            plain.add(line)
+    return tuple(sorted(plain)) + tuple(f"from {home} import {', '.join(sorted(taken[home]))}" for home in sorted(taken))

@@ -1,0 +1,143 @@
+"""An exercise from a documented example: one call is blanked in a function, and two more inputs test it."""
+
+from __future__ import annotations
+
+import ast
+import copy
+from collections.abc import Iterator
+
+from alain_magics.lessons.document import ApiObject
+from alain_magics.lessons.proving import Prover, run_of
+from alain_magics.lessons.schema import Difficulty, Exercise, Test, content_hash
+from alain_magics.lessons.sources.module import ModuleDocument
+from alain_magics.lessons.teachers.module.examples import Example, join_program
+from alain_magics.lessons.teachers.module.items import hoist
+from alain_magics.lessons.teachers.module.mutants import Mutator
+
+NAME = "answer"
+TESTS = 3
+KILLED = 0.8
+
+
+class ExerciseMaker:
+    """Makes exercises whose solution passes and whose starter, identity, constants and mutants fail."""
+
+    def __init__(
+        self, document: ModuleDocument, prover: Prover, mutator: Mutator, difficulty: Difficulty
+    ) -> None:
+        self._document = document
+        self._prover = prover
+        self._mutator = mutator
+        self._difficulty = difficulty
+
+    async def exercise(self, example: Example) -> Exercise | None:
+        """The exercise of an example, or ``None`` where its tests would not tell right from wrong."""
+        item = self._document.object(example.calls[0]) if example.calls else None
+        parts = self._parts(hoist(self._document, example))
+        if item is None or not item.summary or parts is None:
+            return None
+        argument, value, body, result = parts
+        solution = function_source(example.imports, argument, body, result)
+        inputs = [repr(value), *variations(value)]
+        programs = [f"{solution}\n\n{NAME}({text})" for text in inputs]
+        outcomes = await self._prover.reproduce(programs)
+        tests: list[Test] = []
+        runs = []
+        for text, program, outcome in zip(inputs, programs, outcomes, strict=True):
+            fresh = outcome and outcome.ok and outcome.output and all(t.output != outcome.output for t in tests)
+            if outcome and fresh and outcome.output != text and len(outcome.output) <= 80 and "\n" not in outcome.output:
+                tests.append(Test(call=f"{NAME}({text})", output=outcome.output))
+                runs.append(run_of(program, outcome, how="solution"))
+        tests, runs = tests[:TESTS], runs[:TESTS]
+        if len(tests) < TESTS or tests[0].call != f"{NAME}({value!r})":
+            return None
+        if not await self._mutants_fail(example, argument, body, result, tests):
+            return None
+        starter = function_source(example.imports, argument, body, "...")
+        (stub,) = await self._prover.reproduce([f"{starter}\n\n{tests[0].call}"])
+        if stub is None:
+            return None
+        runs.append(run_of(f"{starter}\n\n{tests[0].call}", stub, how="starter"))
+        return Exercise(
+            id="e-" + content_hash([solution, [test.call for test in tests]])[:12],
+            task=self._task(item, argument, tests),
+            starter=starter,
+            solution=solution,
+            tests=tests,
+            hint=f"One call of `{item.name}` is enough.",
+            difficulty=self._difficulty,
+            objective=item.path,
+            citations=[self._document.cite(item.summary_span, item.path)],
+            proof=self._prover.proof(runs),
+        )
+
+    def _task(self, item: ApiObject, argument: str, tests: list[Test]) -> str:
+        shown = "\n".join(f"- `{test.call}` gives `{test.output}`" for test in tests[:2])
+        return (
+            f"Complete `{NAME}({argument})` with an object of `{self._document.name}` that is documented with "
+            f"“{item.summary}”, so that\n\n{shown}\n\nReplace the `...`, run the cell, then run the check below it."
+        )
+
+    def _parts(self, example: Example) -> tuple[str, object, tuple[str, ...], str] | None:
+        """Argument, its value, the statements between, and the expression that is blanked."""
+        if not example.setup or "\n" in example.source or example.source.startswith("print("):
+            return None
+        first = ast.parse(example.setup[0]).body[0]
+        if not (isinstance(first, ast.Assign) and isinstance(first.targets[0], ast.Name)):
+            return None
+        try:
+            value = ast.literal_eval(first.value)
+        except (ValueError, TypeError):
+            return None
+        if not isinstance(value, list | tuple | str | dict) or len(value) < 2 or len(repr(value)) > 90:
+            return None
+        last = ast.parse(example.source).body[0]
+        if not isinstance(last, ast.Expr) or not any(isinstance(n, ast.Call) for n in ast.walk(last)):
+            return None
+        return first.targets[0].id, value, example.setup[1:], example.source
+
+    async def _mutants_fail(
+        self, example: Example, argument: str, body: tuple[str, ...], result: str, tests: list[Test]
+    ) -> bool:
+        """Identity fails, and so do four fifths of the mutants of the blanked expression."""
+        named = hoist(self._document, example)
+        wrong = [argument]
+        wrong += [m.source for m in self._mutator.mutants(named) if m.setup == named.setup and m.how != "other data"]
+        imports = {m.source: m.imports for m in self._mutator.mutants(named)}
+        killed = 0
+        for expression in wrong[:12]:
+            head = function_source(imports.get(expression, example.imports), argument, body, expression)
+            outcomes = await self._prover.run_spread([f"{head}\n\n{test.call}" for test in tests])
+            failed = any(o.error or o.output != t.output for o, t in zip(outcomes, tests, strict=True))
+            if expression == argument and not failed:
+                return False
+            killed += failed
+        return killed >= KILLED * len(wrong[:12])
+
+
+def function_source(imports: tuple[str, ...], argument: str, body: tuple[str, ...], result: str) -> str:
+    """A function of one argument that runs the statements and returns the result."""
+    lines = "\n".join((*body, f"return {result}")).splitlines()
+    return join_program(imports, f"def {NAME}({argument}):\n" + "\n".join("    " + line for line in lines))
+
+
+def variations(value: object) -> Iterator[str]:
+    """Other inputs of the same type, written as code: turned around, cut, doubled, rotated, changed by one."""
+    if isinstance(value, dict):
+        items = list(value.items())
+        yield repr(dict(items[:-1]))
+        yield repr(dict(items[::-1]))
+        yield repr({key: new + 1 for key, new in items if isinstance(new, int)} or dict(items[1:]))
+        return
+    if isinstance(value, list | tuple | str):
+        yield repr(value[:-1])
+        yield repr(value[1:])
+        yield repr(value[::-1])
+        yield repr(value + value[:2])
+        yield repr(value[2:] + value[:2])
+        yield repr(value + value)
+        if not isinstance(value, str):
+            changed = copy.copy(list(value))
+            if isinstance(changed[-1], int | float):
+                changed[-1] += 5
+                yield repr(type(value)(changed))

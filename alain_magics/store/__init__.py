@@ -1,0 +1,1 @@
+"""What is kept: files written whole, answers, and jobs with their events."""

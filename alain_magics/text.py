@@ -6,9 +6,9 @@ drawn by Jupyter itself, by editors and by GitHub, never by this package. So the
 Neither lets anything run, and neither makes a reader's browser fetch anything.
 
 ``neutralise`` parses as CommonMark and writes everything anew. Outside code it writes no ``<`` at all, no image, no
-reference definition, and no link but those that :func:`_safe` allows, so no renderer can find one. JupyterLab takes
-formulas out of the text before it parses it; a formula that began in one block of code and ended in another could turn
-what stands between into markup. Formulas never reach over an empty line, so code always stands between empty lines.
+reference definition, and no link but those that are safe, so no renderer can find one. JupyterLab takes formulas out of
+the text before it parses it; a formula that began in one block of code and ended in another could turn what stands
+between into markup. Formulas never reach over an empty line, so blocks of code stand between empty lines.
 """
 
 from __future__ import annotations
@@ -17,27 +17,35 @@ import html
 import re
 from collections.abc import Iterable
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
     from markdown_it.rules_inline import StateInline
     from markdown_it.tree import SyntaxTreeNode
 
-# What follows three backticks: other names are dropped, since some renderers run them (``mermaid`` fetches images).
+# What may follow three backticks: some renderers run other names (``mermaid`` fetches images).
 _LANGUAGES = frozenset(
     "bash c console cpp css diff html ini java javascript js json pycon py python rst sh shell sql text toml ts "
     "typescript xml yaml".split()
 )
-_TAGS = frozenset(
-    "a blockquote br code em h1 h2 h3 h4 h5 h6 hr li ol p pre strong table tbody td th thead tr ul".split()
-)
-_FORMULA = re.compile(r"\$\$[^$`]+\$\$|\$(?![\s$])[^$`\n]*(?<![\s\\])\$(?![0-9$])")
+_TAGS = frozenset("a blockquote br code em h1 h2 h3 h4 h5 h6 hr li ol p pre strong table tbody td th thead tr ul".split())
+_FORMULA = re.compile(r"\$\$[^$`]+(?<!\\)\$\$|\$(?![\s$])[^$`\n]*(?<![\s\\])\$(?![0-9$])")
 # Commands of MathJax and KaTeX that make links, styles, elements or further commands.
 _ACTIVE_COMMAND = re.compile(
-    r"\\(?=(?:class|csname|cssId|data|def|href|html|include|let|new|providecommand|renew|require|style|url))"
+    r"\\(?=(?:class|csname|cssId|data|def|href|html|include|let|newcommand|newenv|providecommand|renew|require|style|url))"
 )
+# In text: what an entity must replace, and what a backslash must precede.
+_SPECIAL = re.compile(
+    r"(?P<entity>&(?=#?\w+;)|[<`]|\\(?=[^a-zA-Z0-9\s]|(?i:begin|end)|\s|\Z)|\](?=[(\[:]|\Z)|!(?=\[|\Z)|(?<=\{)\{|\}\Z)"
+    r"|\$|(?<!\s)\*|\*(?!\s)|(?<![^\W_])_|_(?![^\W_])"
+)
+_NUMBERED = re.compile(r"^(\d{1,9})(?=[.)](?:\s|$))")
+_BLOCK_START = re.compile(r"[>#]|[-+*](?:\s|$)|~~~|:::|[=|:\-\s]+$")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_INLINE = {"text", "code_inline", "em", "strong", "link", "image", "softbreak", "hardbreak", "formula"}
+_SIMPLE = _INLINE | {"bullet_list", "ordered_list", "list_item", "paragraph", "inline"}
+_ALIGNMENTS = {"text-align:left": ":---", "text-align:center": ":---:", "text-align:right": "---:"}
 _BLANK = "\0"  # an empty line within code, until its containers are written
 _PASSES = 8
 
@@ -61,14 +69,14 @@ def as_markdown(text: str) -> str:
 def fenced(code: str, language: str = "") -> str:
     """Markdown that shows code as it is, whatever it contains."""
     fence = "`" * max(3, 1 + _longest_run(code))
-    ending = "" if code.endswith("\n") or not code else "\n"
+    ending = "\n" if code and not code.endswith("\n") else ""
     return f"{fence}{language}\n{code}{ending}{fence}"
 
 
 def render(markdown: str) -> str:
     """HTML of CommonMark with tables, safe to display whoever wrote it.
 
-    Raw HTML and remote media are shown as text; links lead to http, https, mailto or within the page; nothing but the
+    Raw HTML and media are shown as text; links lead to http, https, mailto or within the page; nothing but the
     elements of an allow-list comes out, without styles.
     """
     import nh3
@@ -108,19 +116,18 @@ def _parser() -> MarkdownIt:
 
 
 def _formula(state: StateInline, silent: bool) -> bool:
-    """The rule of the parser that takes ``$formula$`` and ``$$formula$$`` as they are."""
+    """The parser's rule that takes ``$formula$`` and ``$$formula$$`` as they are."""
     found = _FORMULA.match(state.src, state.pos, state.posMax)
-    if not found or "](" in found[0] or not _balanced(found[0]) or found[0].endswith("\\$$"):
+    if not found or "](" in found[0] or not _balanced(found[0]):
         return False
     if not silent:
-        token = state.push("formula", "", 0)
-        token.content = _ACTIVE_COMMAND.sub(r"\\\\ ", found[0]).replace("<", r"\lt ")
+        state.push("formula", "", 0).content = re.sub("< ?", r"\\lt ", _disarmed(found[0]))
     state.pos = found.end()
     return True
 
 
 def _balanced(formula: str) -> bool:
-    """Whether braces pair: JupyterLab lets a formula with an open brace go on past its end."""
+    """Whether braces pair: in JupyterLab a formula with an open brace goes on past its end."""
     depth = 0
     for brace in re.findall(r"(?<!\\)[{}]", formula):
         depth += 1 if brace == "{" else -1
@@ -129,5 +136,146 @@ def _balanced(formula: str) -> bool:
     return depth == 0
 
 
+def _disarmed(text: str) -> str:
+    """No command that a formula should not have: a word joiner breaks its name."""
+    return _ACTIVE_COMMAND.sub("\\\\\u2060", text)
+
+
 def _safe(url: str) -> bool:
-    return bool(re.match(r"(?:https?://[^/]|mailto:|#)", url, re.IGNORECASE))
+    return bool(re.match(r"https?://[^/]|mailto:|#", url, re.IGNORECASE))
+
+
+def _rewritten(markdown: str) -> str:
+    """One pass: parse, and write every block anew."""
+    from markdown_it.tree import SyntaxTreeNode
+
+    root = SyntaxTreeNode(_parser().parse(markdown))
+    return re.sub(f" *{_BLANK}", "", _blocks(root.children))
+
+
+def _blocks(nodes: Iterable[SyntaxTreeNode], gap: str = "\n\n") -> str:
+    return gap.join(block for node in nodes if (block := _block(node)))
+
+
+def _block(node: SyntaxTreeNode) -> str:
+    match node.type:
+        case "heading":
+            text = re.sub(r"(?<!\S)(#+)$", r"\\\1", _one_line(node))
+            return f"{'#' * int(node.tag[1])} {text}".rstrip()
+        case "fence" | "code_block":
+            language = node.info.split()[0].lower() if node.info.split() else ""
+            return re.sub(r"^$", _BLANK, fenced(node.content, language if language in _LANGUAGES else ""), flags=re.M)
+        case "hr":
+            return "___"
+        case "blockquote":
+            return _quote(node)
+        case "bullet_list" | "ordered_list":
+            return _list(node)
+        case "table":
+            return _table(node)
+        case _:
+            return _guarded(_spans(node.children[0].children))
+
+
+def _quote(node: SyntaxTreeNode) -> str:
+    # A line with nothing but ">" is not empty for JupyterLab, so code that it could take for a formula splits the quote.
+    code = "".join(inner.content for inner in node.walk() if inner.type in ("fence", "code_block"))
+    empty = "" if re.search(r"\$|\\begin|\\end", code, re.IGNORECASE) else ">"
+    return "\n".join(f"> {line}" if line else empty for line in _blocks(node.children).split("\n"))
+
+
+def _list(node: SyntaxTreeNode) -> str:
+    tight = all(inner.type in _SIMPLE and (inner.type != "paragraph" or inner.hidden) for inner in node.walk())
+    gap = "\n" if tight else "\n\n"
+    items = []
+    for number, item in enumerate(node.children, int(node.attrs.get("start", 1))):
+        marker = f"{number}{item.markup} " if node.type == "ordered_list" else f"{item.markup} "
+        first, *rest = _blocks(item.children, gap).split("\n")
+        indented = (" " * len(marker) + line if line else "" for line in rest)
+        items.append("\n".join(((marker + first).rstrip(), *indented)))
+    return gap.join(items)
+
+
+def _table(node: SyntaxTreeNode) -> str:
+    head, *rows = [row.children for part in node.children for row in part.children]
+    rule = [_ALIGNMENTS.get(str(cell.attrs.get("style")), "---") for cell in head]
+    lines = [[_cell(cell) for cell in head], rule, *([_cell(cell) for cell in row] for row in rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _cell(node: SyntaxTreeNode) -> str:
+    return re.sub(r"(?<!\\)\|", r"\\|", _one_line(node, "table"))
+
+
+def _one_line(node: SyntaxTreeNode, inside: str = "") -> str:
+    return re.sub(r"\\?\n", " ", _spans(node.children[0].children, inside)).strip()
+
+
+def _spans(nodes: Iterable[SyntaxTreeNode], inside: str = "") -> str:
+    text = ""
+    for node in nodes:
+        span = _span(node, inside)
+        text += f" {span}" if text.endswith("`") and span.startswith("`") else span
+    return text
+
+
+def _span(node: SyntaxTreeNode, inside: str) -> str:
+    match node.type:
+        case "em" | "strong":
+            text, mark = _spans(node.children, inside), "*" if node.type == "em" else "**"
+            return f"{mark}{text}{mark}" if text and text == text.strip() else text
+        case "link":
+            url = str(node.attrs["href"])
+            if not _safe(url):
+                return _spans(node.children, inside)
+            text = _spans(node.children, f"{inside} link") or _escaped(url, "link")
+            return f"[{text}]({_destination(url)})"
+        case "image":
+            url = str(node.attrs["src"])
+            described = [part for part in (node.content.strip(), url if _safe(url) else "") if part]
+            return _escaped(f"(image: {', '.join(described)})" if described else "(image)", inside)
+        case "code_inline":
+            return _code(node.content, inside)
+        case "softbreak":
+            return "\n"
+        case "hardbreak":
+            return "\\\n"
+        case "formula":
+            return node.content
+        case _:
+            return _escaped(node.content, inside)
+
+
+def _escaped(text: str, inside: str = "") -> str:
+    """Markdown that shows plain text as it is."""
+    text = _SPECIAL.sub(lambda found: f"&#{ord(found[0])};" if found["entity"] else f"\\{found[0]}", _disarmed(text))
+    text = text.replace("&#60;", "&lt;").replace("&#38;", "&amp;")
+    return text.replace("[", "&#91;").replace("]", "&#93;") if "link" in inside else text
+
+
+def _code(code: str, inside: str = "") -> str:
+    """Code within a line; as text where JupyterLab could begin a formula in it, or a table could be cut in it."""
+    if re.search(r"\\(?:begin|end)\{", code, re.IGNORECASE) or ("table" in inside and "\\|" in code):
+        return _escaped(code, inside)
+    code = code.replace("\n", " ")
+    fence = "`" * (1 + _longest_run(code))
+    padded = code.startswith("`") or code.endswith("`") or (code[0] == code[-1] == " " and not code.isspace())
+    return f"{fence} {code} {fence}" if padded else f"{fence}{code}{fence}"
+
+
+def _destination(url: str) -> str:
+    encoded = re.sub(r"[$()<>\\`\"\s]", lambda found: f"%{ord(found[0]):02X}", url)
+    return re.sub(r"&(?=#?\w+;)", "&amp;", encoded)
+
+
+def _guarded(text: str) -> str:
+    """Lines none of which begins a block."""
+    lines = []
+    for line in text.split("\n"):
+        line = _NUMBERED.sub(r"\1\\", line.strip(" \t"), count=1)
+        lines.append(f"\\{line}" if _BLOCK_START.match(line) else line)
+    return "\n".join(lines)
+
+
+def _longest_run(code: str) -> int:
+    return max(map(len, re.findall(r"`+", code)), default=0)

@@ -24,7 +24,8 @@ class GenerateRequest(Request):
         json_schema_extra={"positional": True, "complete": "source"},
     )
     output: str = Field(
-        "", description="the notebook to write; default: NAME-lesson.ipynb",
+        "",
+        description="the notebook to write; default: NAME-lesson.ipynb",
         json_schema_extra={"short": "o", "complete": "file"},
     )
     force: bool = Field(False, description="overwrite a file that holds something else")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 
 from pydantic import ValidationError
@@ -13,7 +12,7 @@ from alain_magics.lessons.schema import Exercise, Question, canonical_json
 
 LIMIT = 200_000
 _AGAIN = "Take the cell from the original notebook, or generate the lesson again."
-_KINDS: dict[object, type[Question] | type[Exercise]] = {"question": Question, "exercise": Exercise}
+_KINDS: dict[str, type[Question] | type[Exercise]] = {"question": Question, "exercise": Exercise}
 
 
 def encode(part: Question | Exercise) -> str:
@@ -39,9 +38,10 @@ def decode(payload: str) -> Question | Exercise:
         raise PayloadError(f"The encoded part is longer than {LIMIT:,} characters.", _AGAIN)
     try:
         data = json.loads(base64.b64decode(payload, validate=True), parse_constant=_no_constant)
-    except (binascii.Error, ValueError, RecursionError):
+        canonical_json(data).encode()  # half a surrogate pair could not be written again
+    except (ValueError, RecursionError):
         raise PayloadError("The encoded part of this cell is damaged.", _AGAIN) from None
-    model = _KINDS.get(data.get("kind") if isinstance(data, dict) else None)
+    model = _KINDS.get(str(data.get("kind"))) if isinstance(data, dict) else None
     if model is None:
         raise PayloadError("The encoded part of this cell is neither a question nor an exercise.", _AGAIN)
     try:

@@ -54,13 +54,13 @@ async def write_lesson(document: Document, teacher: Teacher, brief: Brief) -> As
 
 
 def place(section: Section, questions: list[Question]) -> None:
-    """Put each question after the last step about its objective; those about several things come last."""
+    """Put each question after the last step about its objective; those that compare several things come last."""
     for question in questions:
         spots = [
             index
             for index, step in enumerate(section.steps)
             if isinstance(step, TextStep | CodeStep | Question)
-            and question.form != "error"
+            and question.form in ("predict", "numeric")
             and question.objective in _subjects(section, index)
         ]
         section.steps.insert(spots[-1] + 1 if spots else len(section.steps), question)

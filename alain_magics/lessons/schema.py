@@ -28,9 +28,9 @@ def content_hash(value: Any) -> str:
 
 
 class Part(BaseModel):
-    """Base of everything in a lesson: unknown fields are kept."""
+    """Base of everything in a lesson: unknown fields are kept, and numbers are those that JSON has."""
 
-    model_config = ConfigDict(extra="allow")
+    model_config = ConfigDict(extra="allow", allow_inf_nan=False)
 
 
 class Citation(Part):

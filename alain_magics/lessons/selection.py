@@ -70,15 +70,20 @@ class Selection:
     def _mixed(self, topics: list[list[Question]]) -> list[tuple[int, Question]]:
         """Take each form up to its share, turn by turn from the topics; then fill up with what is left."""
         total = QUESTIONS[self.difficulty]
-        shares = {form: max(1, round(total * share)) for form, share in MIX[self.difficulty].items()}
-        turns = max((len(topic) for topic in topics), default=0)
-        order = [(n, topic[turn]) for turn in range(turns) for n, topic in enumerate(topics) if turn < len(topic)]
+        rest: list[tuple[int, Question]] = []
         chosen: list[tuple[int, Question]] = []
-        for form, share in shares.items():
-            chosen += [(n, question) for n, question in order if question.form == form][:share]
-        rest = [pair for pair in order if pair not in chosen]
-        chosen = (chosen + rest)[: max(total, len(shares))] if len(chosen) < total else chosen[:total]
-        return sorted(chosen, key=lambda pair: (pair[0], topics[pair[0]].index(pair[1])))
+        for form, share in MIX[self.difficulty].items():
+            turns = _turns([[question for question in topic if question.form == form] for topic in topics])
+            wanted = max(1, round(total * share))
+            chosen += turns[:wanted]
+            rest += turns[wanted:]
+        keys = {(question.objective, question.form, _key_text(question)) for _, question in chosen}
+        for number, question in rest:
+            signature = (question.objective, question.form, _key_text(question))
+            if len(chosen) < total and signature not in keys:
+                keys.add(signature)
+                chosen.append((number, question))
+        return sorted(chosen[:total], key=lambda pair: (pair[0], topics[pair[0]].index(pair[1])))
 
     def report(self, questions: list[Question], exercises: int) -> QualityReport:
         """What was made, kept and dropped, and the bars over the questions that were kept."""
@@ -89,3 +94,20 @@ class Selection:
             flaws=self.flaws,
             bars=bars(questions),
         )
+
+
+def _turns(topics: list[list[Question]]) -> list[tuple[int, Question]]:
+    """The questions turn by turn: one about the first objective of each topic, one about the second, and so on."""
+    ranked = []
+    for number, topic in enumerate(topics):
+        objectives = list(dict.fromkeys(question.objective for question in topic))
+        seen: dict[str, int] = {}
+        for question in topic:
+            round_ = seen[question.objective] = seen.get(question.objective, -1) + 1
+            ranked.append((round_, objectives.index(question.objective), number, question))
+    return [(number, question) for *_, number, question in sorted(ranked, key=lambda entry: entry[:3])]
+
+
+def _key_text(question: Question) -> str:
+    """What is right, as text."""
+    return question.options[question.key].text if question.key is not None else str(question.answer)

@@ -39,3 +39,8 @@ def shape(text: str) -> str:
         return type(value).__name__
     head = _HEAD.match(text)
     return head[0] if head else "text"
+
+
+def workable(text: str) -> bool:
+    """Whether somebody can tell a printed value apart by thinking: no number in it has more than six digits."""
+    return all(len(digits.replace(".", "").strip("0")) <= 6 for digits in re.findall(r"\d[\d.]*", text))

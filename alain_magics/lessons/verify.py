@@ -131,7 +131,7 @@ def question_problems(question: Question, proof: Proof) -> list[str]:
     if problems:
         return problems
     right = by_option[key]
-    if question.code and question.code not in right.code:
+    if not set(question.code.splitlines()) <= set(right.code.splitlines()):
         problems.append("the proof is about other code than the question shows")
     for number, option in enumerate(question.options):
         run = by_option[number]

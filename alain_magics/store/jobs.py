@@ -55,24 +55,26 @@ class JobEvent:
     job_id: str
     sequence: int
     time: datetime
-    kind: str
     data: dict[str, Any]
 
 
 class Jobs:
-    """The jobs in a store."""
+    """The jobs of a user in a project."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, user: str, project: str = "") -> None:
         self._store = store
+        self._user = user
+        self._project = project
 
-    def start(self, kind: str, request: dict[str, Any], *, user: str, project: str = "") -> Job:
-        """Begin a job that this process works on."""
+    def start(self, kind: str, request: dict[str, Any]) -> str:
+        """Begin a job that this process works on, and return its id."""
         now = datetime.now(UTC)
+        job_id = uuid.uuid4().hex
         values = {
-            "id": uuid.uuid4().hex,
+            "id": job_id,
             "kind": kind,
-            "user": user,
-            "project": project,
+            "user": self._user,
+            "project": self._project,
             "request": request,
             "request_hash": _request_hash(request),
             "status": "running",
@@ -84,35 +86,34 @@ class Jobs:
         }
         with self._store.writing() as connection:
             connection.execute(jobs.insert().values(values))
-            return _get(connection, str(values["id"]))
+        return job_id
 
-    def append(self, job_id: str, kind: str, data: dict[str, Any]) -> JobEvent:
-        """Add an event to a job that this process works on."""
+    def append(self, job_id: str, data: dict[str, Any]) -> int:
+        """Add an event to a job that this process works on, and return its sequence number."""
         with self._store.writing() as connection:
             _update(connection, job_id, last_event=jobs.c.last_event + 1)
             sequence = _get(connection, job_id).last_event
-            event = JobEvent(job_id, sequence, datetime.now(UTC), kind, data)
+            event = JobEvent(job_id, sequence, datetime.now(UTC), data)
             connection.execute(job_events.insert().values(vars(event)))
-            return event
+        return sequence
 
-    def finish(self, job_id: str, result: dict[str, Any]) -> Job:
+    def finish(self, job_id: str, result: dict[str, Any]) -> None:
         """End a job well."""
-        return self._end(job_id, status="finished", result=result)
+        self._end(job_id, status="finished", result=result)
 
-    def fail(self, job_id: str, error: str) -> Job:
+    def fail(self, job_id: str, error: str) -> None:
         """End a job with what went wrong."""
-        return self._end(job_id, status="failed", error=error)
+        self._end(job_id, status="failed", error=error)
 
-    def cancel(self, job_id: str) -> Job:
+    def cancel(self, job_id: str) -> None:
         """End a job because somebody wanted it."""
-        return self._end(job_id, status="cancelled")
+        self._end(job_id, status="cancelled")
 
-    def request_cancel(self, job_id: str) -> Job:
+    def request_cancel(self, job_id: str) -> None:
         """Ask whoever works on a job to stop; an ended job stays as it is."""
         with self._store.writing() as connection:
             running = (jobs.c.id == job_id) & (jobs.c.status == "running")
             connection.execute(jobs.update().where(running).values(cancel_requested=True))
-            return _get(connection, job_id)
 
     def get(self, job_id: str) -> Job:
         """Return a job as it is now, or raise :class:`~alain_magics.errors.StoreError` where there is none."""
@@ -136,17 +137,17 @@ class Jobs:
                 return
             time.sleep(poll)
 
-    def find_resumable(self, kind: str, request: dict[str, Any], *, user: str) -> Job | None:
+    def find_resumable(self, kind: str, request: dict[str, Any]) -> Job | None:
         """Return the latest job of the same kind and request, if it ended before it was finished."""
         query = sa.select(jobs).where(
-            jobs.c.user == user, jobs.c.kind == kind, jobs.c.request_hash == _request_hash(request)
+            jobs.c.user == self._user, jobs.c.kind == kind, jobs.c.request_hash == _request_hash(request)
         )
         with self._store.reading() as connection:
             row = connection.execute(query.order_by(jobs.c.created.desc()).limit(1)).mappings().first()
         job = _job(row) if row else None
         return job if job and job.status in _STOPPED else None
 
-    def resume(self, job_id: str) -> Job:
+    def resume(self, job_id: str) -> None:
         """Take over a job that ended before it was finished; of several that try, one succeeds."""
         with self._store.writing() as connection:
             row = _row(connection, job_id)
@@ -156,12 +157,10 @@ class Jobs:
             take = jobs.update().where(unchanged).values(**values, **_this_process())
             if status not in _STOPPED or not connection.execute(take).rowcount:
                 raise StoreError(f"The job {job_id} is {status}.", "Only a job that stopped early can be resumed.")
-            return _get(connection, job_id)
 
-    def _end(self, job_id: str, **values: Any) -> Job:
+    def _end(self, job_id: str, **values: Any) -> None:
         with self._store.writing() as connection:
             _update(connection, job_id, **values)
-            return _get(connection, job_id)
 
 
 def _update(connection: sa.Connection, job_id: str, **values: Any) -> None:
@@ -206,6 +205,6 @@ def _alive(host: str, pid: int, started: float) -> bool:
     if host != platform.node():
         return True
     try:
-        return abs(psutil.Process(pid).create_time() - started) < _CLOCK_TOLERANCE
+        return bool(abs(psutil.Process(pid).create_time() - started) < _CLOCK_TOLERANCE)
     except psutil.NoSuchProcess:
         return False

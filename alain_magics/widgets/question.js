@@ -26,7 +26,7 @@ function prose(text) {
 }
 
 function optionText(question, text) {
-  if (text === "") return make("span", { className: "alain-nothing", textContent: "nothing" });
+  if (text === "") return make("span", { className: "alain-nothing", textContent: "(nothing)" });
   if (question.literal) return make("code", { className: "alain-literal", dir: "ltr", textContent: text });
   return make("span", { dir: "auto" }, ...prose(text));
 }
@@ -80,7 +80,7 @@ function headline(question, verdict) {
 }
 
 function render({ model, el }) {
-  const question = model.get("question");
+  const question = model.get("asked");
   const typed = question.form === "numeric";
   const rows = typed ? [] : choices(question);
   const field = typed ? numberField(question) : null;

@@ -44,8 +44,8 @@ COMMAND = """async ([command, args, limit]) => {
   await Promise.race([work(), late]);
 }"""
 # What anywidget gives a card, with everything that was sent kept in `window.sent`.
-MOUNT = """async ([source, question, verdict]) => {
-  const state = { question, verdict };
+MOUNT = """async ([source, asked, verdict]) => {
+  const state = { asked, verdict };
   const listeners = {};
   window.sent = [];
   window.model = {

@@ -45,7 +45,7 @@ def test_options_are_radio_buttons_in_a_group_named_by_the_stem(mount: Mount) ->
     group = page.get_by_role("group", name="What does median([1, 2, 3, 4]) give?")
     assert group.get_by_role("radio").count() == 4
     expect(group.get_by_role("radio", name="2.5")).to_be_visible()
-    expect(group.get_by_role("radio", name="nothing")).to_be_visible()
+    expect(group.get_by_role("radio", name="(nothing)")).to_be_visible()
 
 
 def test_nothing_is_preselected(mount: Mount) -> None:
@@ -107,7 +107,7 @@ def test_feedback_has_a_word_an_icon_and_the_text(mount: Mount, correct: bool, w
     expect(status).to_contain_text("That is what median_high gives.")
     expect(status.locator("code")).to_have_text("median_high")
     assert status.locator("svg").count() == 1
-    assert page.locator("label", has=page.get_by_role("radio").nth(1)).locator("svg").count() == 1
+    assert page.locator("label").nth(1).locator("svg").count() == 1
     assert status.get_attribute("aria-live") == "polite"
 
 
@@ -204,7 +204,7 @@ def test_try_again_empties_the_number(mount: Mount) -> None:
     [
         (CHOICE, 0, True, "You answered: 2.5 – right"),
         (CHOICE, 2, False, "You answered: [1,… – not right"),
-        (CHOICE, 3, False, "You answered: nothing – not right"),
+        (CHOICE, 3, False, "You answered: (nothing) – not right"),
         (PROSE, 1, False, "You answered: It raises StatisticsError – not right"),
         (NUMBER, "12.5", True, "You answered: 12.5 ms – right"),
     ],
@@ -349,21 +349,13 @@ ATTACKS = [
 
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_text_never_becomes_markup(mount: Mount, attack: str) -> None:
-    plain = {**CHOICE, "stem": "a", "options": ["a", "b"], "literal": False, "hint": "a"}
-    tags = "() => [...document.querySelectorAll('main *')].map(node => node.localName).filter(name => name !== 'code')"
-    told = {"answer": 0, "correct": False, "text": "a", "call": "a", "trouble": "a"}
-    harmless = mount(plain)
-    tell(harmless, **told)
-    for literal in [False, True]:
-        for form in ["single", "numeric"]:
-            hostile = {"stem": attack, "options": [attack, "b"], "unit": attack, "hint": attack}
-            page = mount(plain | hostile | {"literal": literal, "form": form})
-            tell(page, **told | {"text": attack, "call": attack, "trouble": attack})
-            page.get_by_role("button", name="Hint").click()
-            page.locator("main").hover()
-            assert page.evaluate("window.hit") is None
-            if form == "single" and not literal:
-                assert page.evaluate(tags) == harmless.evaluate(tags)
-            assert page.evaluate("document.querySelectorAll('main :is(script, img, iframe, a, b, style)').length") == 0
-            restored = mount(plain | hostile | {"form": form}, verdict(0 if form == "single" else attack, None, earlier=True))
-            assert restored.evaluate("window.hit") is None
+    hostile = {"stem": attack, "options": [attack, "b"], "unit": attack, "hint": attack}
+    said = {"text": attack, "call": attack, "trouble": attack, "earlier": True}
+    for form, literal, answer in [("single", False, 0), ("predict", True, 0), ("numeric", False, attack)]:
+        page = mount({**hostile, "form": form, "literal": literal}, verdict(answer, False, **said))
+        page.get_by_role("button", name="Hint").click()
+        page.locator("main").hover()
+        assert page.evaluate("window.hit") is None
+        assert page.locator("main :is(script, img, iframe, a, b, style)").count() == 0
+        for shown in page.locator("legend, .alain-hint, pre, .alain-trouble").all():
+            assert shown.text_content().replace("\ufffd", "\0") in {attack, attack.replace("`", "")}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import tempfile
@@ -24,11 +23,11 @@ import sys
 from pathlib import Path
 from alain_magics.store.engine import open_store
 from alain_magics.store.jobs import Jobs
-jobs = Jobs(open_store(Path(sys.argv[1])))
-job = jobs.start("generate", {"source": "statistics"}, user="ada")
-print(job.id, flush=True)
+jobs = Jobs(open_store(Path(sys.argv[1])), "ada")
+job = jobs.start("generate", {"source": "statistics"})
+print(job, flush=True)
 while True:
-    print(jobs.append(job.id, "progress", {}).sequence, flush=True)
+    print(jobs.append(job, {}), flush=True)
 """
 
 
@@ -40,7 +39,7 @@ def path(tmp_path: Path) -> Path:
 @pytest.fixture
 def jobs(path: Path) -> Iterator[Jobs]:
     store = open_store(path)
-    yield Jobs(store)
+    yield Jobs(store, "ada", "/p")
     store.close()
 
 
@@ -55,56 +54,59 @@ def killed_at_work(path: Path) -> tuple[str, int]:
 
 
 def test_a_job_runs_from_start_to_result(jobs: Jobs):
-    job = jobs.start("generate", {"source": "statistics"}, user="ada", project="/p")
-    assert (job.status, job.request, job.project) == ("running", {"source": "statistics"}, "/p")
-    jobs.append(job.id, "progress", {"done": 1})
-    jobs.append(job.id, "progress", {"done": 2})
-    assert jobs.finish(job.id, {"path": "x.ipynb"}).result == {"path": "x.ipynb"}
-    assert [(event.sequence, event.data["done"]) for event in jobs.events(job.id)] == [(1, 1), (2, 2)]
-    assert [event.sequence for event in jobs.events(job.id, after=1)] == [2]
+    job = jobs.start("generate", {"source": "statistics"})
+    assert jobs.get(job).status == "running"
+    assert (jobs.get(job).request, jobs.get(job).project) == ({"source": "statistics"}, "/p")
+    assert [jobs.append(job, {"done": 1}), jobs.append(job, {"done": 2})] == [1, 2]
+    jobs.finish(job, {"path": "x.ipynb"})
+    assert (jobs.get(job).status, jobs.get(job).result) == ("finished", {"path": "x.ipynb"})
+    assert [(event.sequence, event.data["done"]) for event in jobs.events(job)] == [(1, 1), (2, 2)]
+    assert [event.sequence for event in jobs.events(job, after=1)] == [2]
 
 
-@pytest.mark.parametrize("end", ["finish", "fail", "cancel"])
+ENDS = {"finish": [{}], "fail": ["why"], "cancel": []}
+
+
+@pytest.mark.parametrize("end", ENDS)
 def test_nothing_happens_in_a_job_that_ended(jobs: Jobs, end: str):
-    job = jobs.start("generate", {}, user="ada")
-    arguments = {"finish": [{}], "fail": ["why"], "cancel": []}
-    ended = getattr(jobs, end)(job.id, *arguments[end])
-    with pytest.raises(StoreError, match=f"is {ended.status}"):
-        jobs.append(job.id, "progress", {})
-    for name, given in arguments.items():
+    job = jobs.start("generate", {})
+    getattr(jobs, end)(job, *ENDS[end])
+    ended = jobs.get(job)
+    for name, given in {**ENDS, "append": [{}]}.items():
         with pytest.raises(StoreError, match=f"is {ended.status}"):
-            getattr(jobs, name)(job.id, *given)
-    assert jobs.request_cancel(job.id) == ended
+            getattr(jobs, name)(job, *given)
+    jobs.request_cancel(job)
+    assert jobs.get(job) == ended
 
 
 def test_an_unknown_job_is_named(jobs: Jobs):
     with pytest.raises(StoreError, match="no job nowhere"):
         jobs.get("nowhere")
     with pytest.raises(StoreError, match="no job nowhere"):
-        jobs.append("nowhere", "progress", {})
+        jobs.append("nowhere", {})
 
 
 def test_the_worker_sees_that_somebody_wants_it_to_stop(jobs: Jobs):
-    job = jobs.start("generate", {}, user="ada")
-    assert not jobs.get(job.id).cancel_requested
-    jobs.request_cancel(job.id)
-    assert jobs.get(job.id).cancel_requested
-    assert jobs.get(job.id).status == "running"
+    job = jobs.start("generate", {})
+    assert not jobs.get(job).cancel_requested
+    jobs.request_cancel(job)
+    assert jobs.get(job).cancel_requested
+    assert jobs.get(job).status == "running"
 
 
 def test_a_follower_sees_every_event_once_and_stops_with_the_job(jobs: Jobs):
-    job = jobs.start("generate", {}, user="ada")
+    job = jobs.start("generate", {})
     for number in range(3):
-        jobs.append(job.id, "progress", {"number": number})
+        jobs.append(job, {"number": number})
 
     def work() -> None:
         for number in range(3, 20):
-            jobs.append(job.id, "progress", {"number": number})
-        jobs.finish(job.id, {})
+            jobs.append(job, {"number": number})
+        jobs.finish(job, {})
 
     worker = threading.Thread(target=work)
     worker.start()
-    seen = [event.data["number"] for event in jobs.follow(job.id, after=1, poll=0.005)]
+    seen = [event.data["number"] for event in jobs.follow(job, after=1, poll=0.005)]
     worker.join()
     assert seen == list(range(1, 20))
 
@@ -120,14 +122,14 @@ def test_a_job_whose_process_died_is_interrupted_and_keeps_its_events(path: Path
 def test_an_interrupted_job_is_found_and_taken_over_by_one(path: Path, jobs: Jobs):
     job_id, _ = killed_at_work(path)
     last = jobs.get(job_id).last_event
-    assert jobs.find_resumable("generate", {"source": "statistics"}, user="ada").id == job_id
-    assert jobs.find_resumable("generate", {"source": "random"}, user="ada") is None
-    assert jobs.find_resumable("generate", {"source": "statistics"}, user="bob") is None
+    assert jobs.find_resumable("generate", {"source": "statistics"}).id == job_id
+    assert jobs.find_resumable("generate", {"source": "random"}) is None
     outcomes = []
 
     def resume() -> None:
         try:
-            outcomes.append(jobs.resume(job_id).status)
+            jobs.resume(job_id)
+            outcomes.append(jobs.get(job_id).status)
         except StoreError:
             outcomes.append("refused")
 
@@ -137,7 +139,7 @@ def test_an_interrupted_job_is_found_and_taken_over_by_one(path: Path, jobs: Job
     for thread in threads:
         thread.join()
     assert sorted(outcomes) == ["refused"] * 3 + ["running"]
-    assert jobs.append(job_id, "progress", {}).sequence == last + 1
+    assert jobs.append(job_id, {}) == last + 1
 
 
 def test_another_process_cannot_add_to_a_job(path: Path, jobs: Jobs):
@@ -145,20 +147,28 @@ def test_another_process_cannot_add_to_a_job(path: Path, jobs: Jobs):
         job_id = process.stdout.readline().strip()
         assert jobs.get(job_id).status == "running"
         with pytest.raises(StoreError, match="worked on elsewhere"):
-            jobs.append(job_id, "progress", {})
+            jobs.append(job_id, {})
         with pytest.raises(StoreError, match="is running"):
             jobs.resume(job_id)
         process.kill()
 
 
 def test_a_pid_that_was_given_to_another_process_is_not_the_worker(path: Path, jobs: Jobs):
-    job = jobs.start("generate", {}, user="ada")
+    job = jobs.start("generate", {})
     store = open_store(path)
     with store.writing() as connection:
         connection.exec_driver_sql("UPDATE jobs SET process_started = process_started - 1000")
     store.close()
-    assert jobs.get(job.id).status == "interrupted"
-    assert jobs.get(job.id).id and os.getpid()
+    assert jobs.get(job).status == "interrupted"
+
+
+def test_a_user_does_not_resume_the_job_of_another(path: Path, jobs: Jobs):
+    job = jobs.start("generate", {})
+    jobs.fail(job, "why")
+    store = open_store(path)
+    assert Jobs(store, "bob").find_resumable("generate", {}) is None
+    assert Jobs(store, "ada").find_resumable("generate", {}).error == "why"
+    store.close()
 
 
 class JobsAgainstAModel(RuleBasedStateMachine):
@@ -170,7 +180,7 @@ class JobsAgainstAModel(RuleBasedStateMachine):
         super().__init__()
         self.folder = tempfile.TemporaryDirectory()
         self.store = open_store(Path(self.folder.name) / "alain.db")
-        self.jobs = Jobs(self.store)
+        self.jobs = Jobs(self.store, "ada")
         self.model: dict[str, dict[str, object]] = {}
         self.order: list[str] = []
 
@@ -180,20 +190,20 @@ class JobsAgainstAModel(RuleBasedStateMachine):
 
     @rule(target=handles, source=st.sampled_from("ab"))
     def start(self, source: str) -> str:
-        job = self.jobs.start("generate", {"source": source}, user="ada")
-        self.model[job.id] = {"status": "running", "events": [], "cancel": False, "source": source}
-        self.order.append(job.id)
-        return job.id
+        job = self.jobs.start("generate", {"source": source})
+        self.model[job] = {"status": "running", "events": [], "cancel": False, "source": source}
+        self.order.append(job)
+        return job
 
     @rule(handle=handles, number=st.integers(0, 9))
     def append(self, handle: str, number: int) -> None:
         job = self.model[handle]
         if job["status"] == "running":
-            self.jobs.append(handle, "progress", {"number": number})
+            self.jobs.append(handle, {"number": number})
             job["events"].append(number)
         else:
             with pytest.raises(StoreError):
-                self.jobs.append(handle, "progress", {"number": number})
+                self.jobs.append(handle, {"number": number})
 
     @rule(handle=handles, end=st.sampled_from(["finished", "failed", "cancelled"]))
     def end(self, handle: str, end: str) -> None:
@@ -226,7 +236,7 @@ class JobsAgainstAModel(RuleBasedStateMachine):
 
     @rule(source=st.sampled_from("ab"))
     def find(self, source: str) -> None:
-        found = self.jobs.find_resumable("generate", {"source": source}, user="ada")
+        found = self.jobs.find_resumable("generate", {"source": source})
         latest = next((key for key in reversed(self.order) if self.model[key]["source"] == source), None)
         resumable = latest and self.model[latest]["status"] in ("failed", "cancelled")
         assert (found.id if found else None) == (latest if resumable else None)
@@ -235,7 +245,7 @@ class JobsAgainstAModel(RuleBasedStateMachine):
     def reopen(self, handle: str) -> None:
         self.store.close()
         self.store = open_store(Path(self.folder.name) / "alain.db")
-        self.jobs = Jobs(self.store)
+        self.jobs = Jobs(self.store, "ada")
 
     @invariant()
     def the_store_says_what_the_model_says(self) -> None:

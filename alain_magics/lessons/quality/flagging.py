@@ -139,8 +139,9 @@ class GrammarCue(Rule):
             misfits = [other for other in others if (other[0] in "aeiou") != (article == ("an",))]
             if misfits and (key[0] in "aeiou") == (article == ("an",)):
                 return f'the stem ends in "{article[0]}", which does not fit {quoted(misfits)}'
-        endings = {_ending(other) for other in others}
-        if len(others) > 1 and len(endings) == 1 and "" not in endings | {_ending(key)} and _ending(key) not in endings:
+        own, endings = _ending(key), {_ending(other) for other in others}
+        adjective = {own, *endings} == {"ed", "plain"}  # "simplified" may be one, beside "automatic"
+        if len(others) > 1 and len(endings) == 1 and own not in endings | {""} and "" not in endings and not adjective:
             return f'"{key}" differs in number or tense from {quoted(others)}'
         return None
 

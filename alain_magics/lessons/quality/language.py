@@ -7,7 +7,7 @@ from collections.abc import Callable, Set
 from functools import lru_cache
 
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)?")
-_CODE = re.compile(r"(```|~~~).*?(?:\1|\Z)|`[^`]*`", re.DOTALL)
+_CODE = re.compile(r"(?<!`)(`+)(?!`).+?(?<!`)\1(?!`)", re.DOTALL)
 _VOWEL = re.compile("[aeiouy]")
 _GRAMMAR = frozenset(
     _WORD.findall("""
@@ -19,7 +19,7 @@ _GRAMMAR = frozenset(
 
 
 def outside_code(text: str) -> str:
-    """The text without its fenced blocks and its spans in backticks."""
+    """The text without what stands between backticks, one or a fence of them."""
     return _CODE.sub(" ", text)
 
 

@@ -94,7 +94,7 @@ class LeakedReasoning(_Phrases):
           | must\ follow\ (?:the\ )?format
           | (?:output|produce|respond\ with|return)\ (?:just|only|strict|valid)\ (?:valid\ )?json
           | let\ me\ think | the\ user\ (?:asked\ (?:for|me)|is\ asking|wants\ me) | as\ an\ ai\b
-          | (?:okay|ok|sure|certainly),\ (?:here|let\ me|so\ )
+          | (?:okay|ok|sure|certainly),\ (?:here|let\ me)
           | here\ is\ (?:the|a|your)\ (?:json|lesson|response|section)
         ) | \bthinking(?:\.\.\.|…) | </?think(?:ing)?> | <\|\w+\|> | \[/?INST\]""",
         re.IGNORECASE | re.VERBOSE,

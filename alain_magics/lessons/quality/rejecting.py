@@ -83,26 +83,29 @@ class DistractorEqualsKey(Rule):
 
 
 class WrongCount(Rule):
-    """Three to five different options that say something and one key; a typed answer has a number instead."""
+    """Three to five different options that say something and one key; a typed answer has a number instead.
+
+    A literal option may be empty: a program may print nothing.
+    """
 
     code = "R3"
     name = "wrong number of options or keys"
-    says = "There are three to five different options and one key; a typed answer has a finite number and no key."
+    says = "There are three to five different options and one key; a typed answer has a number and no key."
     forms = ALL_FORMS
 
     def _wrong(self, question: Question, above: str) -> str | None:
         texts = [option.text for option in question.options]
         keys = sum(option.correct for option in question.options)
         if question.form == "numeric":
-            if question.answer is None or not math.isfinite(question.answer):
-                return "a typed answer needs a finite number"
+            if question.answer is None:
+                return "a typed answer needs a number"
             if keys:
                 return "the options of a typed answer are slips: none of them is right"
         elif not 3 <= len(texts) <= 5:
             return f"{len(texts)} options instead of three to five"
         elif keys != 1:
             return f"{keys} keys instead of one"
-        if not all(text.strip() for text in texts):
+        if not question.literal and not all(text.strip() for text in texts):
             return "an option is empty"
         if texts and not question.literal and [text.strip(" .()") for text in texts] == list("ABCDE")[: len(texts)]:
             return "the options are only labels"

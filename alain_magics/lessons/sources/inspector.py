@@ -105,7 +105,9 @@ def members(module: Any) -> tuple[list[dict[str, Any]], dict[str, str]]:
             continue
         for attribute, member in vars(value).items():
             plain = getattr(member, "__func__", member)
-            if attribute.startswith("_") or not (callable(plain) or isinstance(plain, property)):
+            special = attribute.startswith("__") and ">>>" in document(plain)
+            hidden = attribute.startswith("_") and not special
+            if hidden or not (callable(plain) or isinstance(plain, property)):
                 continue
             if id(plain) in seen:
                 aliases[f"{path}.{attribute}"] = seen[id(plain)]

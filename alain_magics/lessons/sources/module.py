@@ -26,6 +26,7 @@ UNSUITABLE = {
     "debugging Python itself": "bdb doctest faulthandler pdb profile pstats test trace tracemalloc unittest",
 }
 _RULE = re.compile(r"^(?P<title>[^\n]{3,60})\n[-=~]{3,}[ \t]*$", re.MULTILINE)
+_DOCTEST = re.compile(r"\s*>>>")
 _SIGNATURE_LINE = re.compile(r"^[\w.]+\([^\n]*\)[^\n]*$")
 
 
@@ -141,7 +142,7 @@ def assemble(data: dict[str, Any]) -> ModuleDocument:
 def module_headings(doc: str, offset: int) -> list[Heading]:
     """The underlined headings of a module's docstring, each with the span of its body."""
     found = list(_RULE.finditer(doc))
-    ends = [match.start() for match in found[1:]] + [len(doc)]
+    ends = [*(match.start() for match in found), len(doc)][1:]
     return [
         Heading(match["title"].strip(), 2, Span(offset + match.end(), offset + end))
         for match, end in zip(found, ends, strict=True)
@@ -155,6 +156,7 @@ def _signature(parameters: list[dict[str, Any]] | None) -> str:
     return "(" + ", ".join(p["name"] + (f"={p['default']}" if p["default"] else "") for p in parameters) + ")"
 
 
+
 def _api_object(member: dict[str, Any], span: Span) -> ApiObject:
     start, end = summary_bounds(member["doc"])
     return ApiObject(
@@ -162,12 +164,18 @@ def _api_object(member: dict[str, Any], span: Span) -> ApiObject:
         kind=member["kind"],
         doc=member["doc"],
         span=span,
-        summary=" ".join(member["doc"][start:end].split()),
+        summary=plain_markup(member["doc"][start:end]),
         summary_span=Span(span.start + start, span.start + end),
         parameters=None if member["parameters"] is None else tuple(Parameter(**p) for p in member["parameters"]),
         owner=member["owner"],
         raises=documented_raises(member["doc"]),
     )
+
+
+def plain_markup(text: str) -> str:
+    """One line of text in which reStructuredText's roles and double backticks have become `backticks`."""
+    text = re.sub(r":[a-z:]+:`~?([^`<]+)(?:<[^>]*>)?`", r"`\1`", " ".join(text.split()))
+    return re.sub(r"``([^`]+)``", r"`\1`", text)
 
 
 def summary_bounds(doc: str) -> tuple[int, int]:
@@ -182,6 +190,9 @@ def summary_bounds(doc: str) -> tuple[int, int]:
             start = start + len(first) + 1 if rest else stop + 2
             continue
         sentence = re.match(r".+?[.!?](?=\s|$)", paragraph, re.DOTALL)
+        if sentence is None and len(paragraph.split()) <= 4 and stop < len(doc) and not _DOCTEST.match(doc, stop):
+            start = stop + 2
+            continue
         return start, start + (sentence.end() if sentence else len(paragraph.rstrip()))
     return 0, 0
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import ast
 import builtins
 import doctest
+import io
 import re
+import tokenize
 from dataclasses import dataclass
 
 from alain_magics.lessons.document import Span
@@ -80,9 +82,7 @@ def find_examples(document: ModuleDocument) -> list[Example]:
         statements = parse_statements(body)
         for index, statement in enumerate(statements):
             if statement.want or statement.raises:
-                example = names.cut(heading.title, heading.span.start, statements[:index], statement)
-                if example:
-                    found.append(example)
+                found += names.cut(heading.title, heading.span.start, statements[:index], statement)
         found += names.arrows(heading.title, heading.span.start, body)
     unique: dict[str, Example] = {}
     for example in found:
@@ -103,10 +103,12 @@ def parse_statements(text: str) -> list[_Statement]:
         for example in examples:
             last = example.lineno + len(example.source.splitlines()) + len(example.want.splitlines())
             end = starts[last] if last < len(starts) else len(chunk[0])
-            source = example.source.rstrip("\n")
+            source = without_comments(example.source)
             try:
                 ast.parse(source)
             except (SyntaxError, ValueError):
+                continue
+            if not source:
                 continue
             if doctest.ELLIPSIS in example.options or doctest.SKIP in example.options:
                 continue
@@ -122,6 +124,20 @@ def parse_statements(text: str) -> list[_Statement]:
     return found
 
 
+def without_comments(source: str) -> str:
+    """The source without its comments: they are directives, or tell what a question asks."""
+    lines = source.splitlines()
+    try:
+        tokens = list(tokenize.generate_tokens(io.StringIO(source).readline))
+    except (tokenize.TokenError, IndentationError, SyntaxError):
+        return source.rstrip("\n")
+    for token in tokens:
+        if token.type == tokenize.COMMENT:
+            row, column = token.start
+            lines[row - 1] = lines[row - 1][:column]
+    return "\n".join(line.rstrip() for line in lines if line.strip())
+
+
 class Names:
     """Resolves the names of examples against a module's public objects and namespace."""
 
@@ -134,9 +150,17 @@ class Names:
             if item.owner:
                 self._methods.setdefault(item.name, []).append(item.path)
 
-    def cut(self, ref: str, offset: int, before: list[_Statement], statement: _Statement) -> Example | None:
-        """The example with the statements before it that it needs, or ``None`` where a name stays unknown."""
-        setup = slice_statements([item.source for item in before], statement.source)
+    def cut(self, ref: str, offset: int, before: list[_Statement], statement: _Statement) -> list[Example]:
+        """The example with the earlier statements that it needs, in up to three forms, the shortest first.
+
+        Which form is enough is found by running them; none where a name stays unknown.
+        """
+        sources = [item.source for item in before]
+        forms = {tuple(slice_statements(sources, statement.source, doubt)): None for doubt in (0, 1, 2)}
+        found = [self._cut(ref, offset, list(setup), statement) for setup in forms]
+        return [example for example in found if example]
+
+    def _cut(self, ref: str, offset: int, setup: list[str], statement: _Statement) -> Example | None:
         if sum(source.count("\n") + 1 for source in setup) > MOST_SETUP_LINES:
             return None
         setup, own_imports = split_imports(setup)
@@ -203,7 +227,8 @@ class Names:
                 path = self._attribute(ref, made, node)
             if path:
                 found[self._document.aliases.get(path, path)] = None
-        if not found and self._document.object(ref):
+        item = self._document.object(ref)
+        if not found and item and {item.name, item.owner.rpartition(".")[2]} & made:
             found[ref] = None
         return tuple(sorted(found, key=lambda path: (path != ref, list(found).index(path))))
 
@@ -243,31 +268,43 @@ def bindings(node: ast.AST) -> set[str]:
     return set()
 
 
-def slice_statements(before: list[str], source: str) -> list[str]:
-    """The earlier statements that ``source`` depends on: by the names it reads, and by changes made to them."""
+def slice_statements(before: list[str], source: str, doubt: int) -> list[str]:
+    """The earlier statements that ``source`` depends on: by the names it reads, and by changes made to them.
+
+    ``doubt`` says what is taken to change an object: 0, storing into it; 1, also a method called on it; 2, also any
+    call that it is passed to.
+    """
     needed = {node.id for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Name)}
     kept = []
     for earlier in reversed(before):
         tree = ast.parse(earlier)
-        names = {node.id: node.ctx for node in ast.walk(tree) if isinstance(node, ast.Name)}
-        stored = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load)}
-        stored |= set().union(*(bindings(node) for node in tree.body)) if tree.body else set()
-        if needed & (stored | changed_names(tree)):
-            kept.append(earlier)
-            needed |= set(names)
+        stored = stored_names(tree)
+        if not needed & (stored | changed_names(tree, doubt)):
+            continue
+        kept.append(earlier)
+        read = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
+        if all(isinstance(node, ast.Assign) for node in tree.body):
+            needed -= stored
+        needed |= read
     return kept[::-1]
 
 
-def changed_names(tree: ast.Module) -> set[str]:
-    """Names whose objects a statement may change: a method called on them, an item set or deleted."""
+def stored_names(tree: ast.Module) -> set[str]:
+    """Names that a statement binds."""
+    found = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and not isinstance(n.ctx, ast.Load)}
+    return found.union(*(bindings(node) for node in tree.body))
+
+
+def changed_names(tree: ast.Module, doubt: int) -> set[str]:
+    """Names whose objects a statement may change; see :func:`slice_statements`."""
     found = set()
     for node in ast.walk(tree):
         target = None
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+        if doubt > 0 and isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
             target = node.func.value
         elif isinstance(node, ast.Subscript | ast.Attribute) and not isinstance(node.ctx, ast.Load):
             target = node.value
-        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+        if doubt > 1 and isinstance(node, ast.Call):
             found |= {item.id for item in node.args if isinstance(item, ast.Name)}
         while isinstance(target, ast.Attribute | ast.Subscript):
             target = target.value

@@ -10,9 +10,11 @@ from alain_magics.lessons.document import ApiObject
 from alain_magics.lessons.proving import Prover, run_of
 from alain_magics.lessons.schema import Difficulty, Exercise, Test, content_hash
 from alain_magics.lessons.sources.module import ModuleDocument
-from alain_magics.lessons.teachers.module.examples import Example, join_program
+from alain_magics.lessons.teachers.module.examples import Example, join_program, merge_imports
 from alain_magics.lessons.teachers.module.items import hoist
 from alain_magics.lessons.teachers.module.mutants import Mutator
+from alain_magics.lessons.teachers.module.siblings import Siblings
+from alain_magics.lessons.values import workable
 
 NAME = "answer"
 TESTS = 3
@@ -23,11 +25,12 @@ class ExerciseMaker:
     """Makes exercises whose solution passes and whose starter, identity, constants and mutants fail."""
 
     def __init__(
-        self, document: ModuleDocument, prover: Prover, mutator: Mutator, difficulty: Difficulty
+        self, document: ModuleDocument, prover: Prover, siblings: Siblings, difficulty: Difficulty
     ) -> None:
         self._document = document
         self._prover = prover
-        self._mutator = mutator
+        self._siblings = siblings
+        self._mutator = Mutator(document, siblings)
         self._difficulty = difficulty
 
     async def exercise(self, example: Example) -> Exercise | None:
@@ -37,7 +40,8 @@ class ExerciseMaker:
         if item is None or not item.summary or parts is None:
             return None
         argument, value, body, result = parts
-        solution = function_source(example.imports, argument, body, result)
+        imports = self._imports(example, item)
+        solution = function_source(imports, argument, body, result)
         inputs = [repr(value), *variations(value)]
         programs = [f"{solution}\n\n{NAME}({text})" for text in inputs]
         outcomes = await self._prover.reproduce(programs)
@@ -48,12 +52,13 @@ class ExerciseMaker:
             if outcome and fresh and outcome.output != text and len(outcome.output) <= 80 and "\n" not in outcome.output:
                 tests.append(Test(call=f"{NAME}({text})", output=outcome.output))
                 runs.append(run_of(program, outcome, how="solution"))
-        tests, runs = tests[:TESTS], runs[:TESTS]
         if len(tests) < TESTS or tests[0].call != f"{NAME}({value!r})":
             return None
+        best = sorted(range(len(tests)), key=lambda n: (n > 0, not workable(tests[n].output)))[:TESTS]
+        tests, runs = [tests[n] for n in best], [runs[n] for n in best]
         if not await self._mutants_fail(example, argument, body, result, tests):
             return None
-        starter = function_source(example.imports, argument, body, "...")
+        starter = function_source(imports, argument, body, "...")
         (stub,) = await self._prover.reproduce([f"{starter}\n\n{tests[0].call}"])
         if stub is None:
             return None
@@ -71,11 +76,17 @@ class ExerciseMaker:
             proof=self._prover.proof(runs),
         )
 
+    def _imports(self, example: Example, item: ApiObject) -> tuple[str, ...]:
+        """The imports of the example and of near objects, so that they do not give the answer away."""
+        near = [other.name for other in self._siblings.of(item.path)[:3] if not other.owner]
+        return merge_imports((*example.imports, *(f"from {self._document.name} import {name}" for name in near)))
+
     def _task(self, item: ApiObject, argument: str, tests: list[Test]) -> str:
         shown = "\n".join(f"- `{test.call}` gives `{test.output}`" for test in tests[:2])
         return (
-            f"Complete `{NAME}({argument})` with an object of `{self._document.name}` that is documented with "
-            f"“{item.summary}”, so that\n\n{shown}\n\nReplace the `...`, run the cell, then run the check below it."
+            f"In `{NAME}({argument})` replace the `...` by an expression that uses `{self._document.name}`. What is needed "
+            f"is documented with “{item.summary}” For example:\n\n{shown}\n\n"
+            "Run your cell, then the check below it."
         )
 
     def _parts(self, example: Example) -> tuple[str, object, tuple[str, ...], str] | None:

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Sequence
+from dataclasses import replace
 
 from alain_magics.lessons.document import ApiObject
 from alain_magics.lessons.proving import Prover, run_of, stable
-from alain_magics.lessons.schema import Difficulty, Option, Question, Run
+from alain_magics.lessons.schema import Difficulty, Option, Question, Run, content_hash
 from alain_magics.lessons.sources.module import ModuleDocument
 from alain_magics.lessons.teachers.module.examples import Example, join_program, merge_imports
 from alain_magics.lessons.teachers.module.mutants import Mutant, Mutator
 from alain_magics.lessons.teachers.module.siblings import Siblings, words
-from alain_magics.lessons.values import same_value, shape
+from alain_magics.lessons.values import parsed, same_value, shape, workable
 
 LONGEST_KEY = 60
 LONGEST_OPTION = 90
 DISTRACTORS = 3
+MUTANTS = 24
 DULL = {"True", "False", "None", "[]", "()", "{}", "set()", "''", "NotImplemented", "Ellipsis"}
 
 
@@ -45,15 +47,16 @@ class ItemMaker:
             return self.drop("output too long to choose from")
         if key in DULL:
             return self.drop("key is True, False, None or empty")
+        if not workable(key):
+            return self.drop("key is a number too long to work out")
         chosen = await self._wrong_outputs(example, key)
         if len(chosen) < DISTRACTORS - 1:
             return self.drop("fewer than two distractors proven wrong")
         options = [Option(text=key, correct=True, feedback=self._explain(example))]
         runs = [run_of(example.program, outcome, option=0)]
         for mutant, output, run in chosen:
-            options.append(
-                Option(text=output, feedback=mutant_feedback(mutant), call=mutant.changed if _short(mutant) else "")
-            )
+            contrast = mutant.changed if _short(mutant) and mutant.changed == mutant.source else ""
+            options.append(Option(text=output, feedback=mutant_feedback(mutant), call=contrast))
             runs.append(run.model_copy(update={"option": len(options) - 1}))
         return self._question(
             example, form="predict", stem=self._predict_stem(example), code=example.shown, options=options, runs=runs
@@ -61,25 +64,23 @@ class ItemMaker:
 
     async def _wrong_outputs(self, example: Example, key: str) -> list[tuple[Mutant, str, Run]]:
         """Up to three mutants whose outputs differ from the key and from each other, one with other data at most."""
-        mutants = self._mutator.mutants(example)[:24]
+        mutants = self._mutator.mutants(example)[:MUTANTS]
         outcomes = await self._prover.run_spread([mutant.program for mutant in mutants])
-        chosen: list[tuple[Mutant, str, Run]] = []
-        others = 0
+        found: list[tuple[Mutant, str, Run]] = []
         for mutant, outcome in zip(mutants, outcomes, strict=True):
             output = outcome.output
-            usable = outcome.ok and stable(outcome) and output and "\n" not in output and len(output) <= LONGEST_OPTION
-            if not usable or any(same_value(output, other) for other in (key, *(text for _, text, _ in chosen))):
+            if not (outcome.ok and stable(outcome) and usable_option(output)):
+                continue
+            if any(same_value(output, other) for other in (key, *(text for _, text, _ in found))):
                 continue
             if shape(output) != shape(key) and mutant.how != "printed, not shown":
                 continue
-            if mutant.how in ("other data", "printed, not shown"):
-                if others or (mutant.how == "printed, not shown" and not chosen):
-                    continue
-                others += 1
-            chosen.append((mutant, output, run_of(mutant.program, outcome, how=mutant.how)))
-            if len(chosen) == DISTRACTORS:
-                break
-        return chosen
+            weak = mutant.how in ("other data", "printed, not shown")
+            if weak and any(other.how in ("other data", "printed, not shown") for other, _, _ in found):
+                continue
+            found.append((mutant, output, run_of(mutant.program, outcome, how=mutant.how)))
+        found.sort(key=lambda entry: not workable(entry[1]))
+        return spread_around(key, found, int(content_hash(example.program), 16))
 
     def _predict_stem(self, example: Example) -> str:
         last = example.source.splitlines()[-1]
@@ -97,83 +98,92 @@ class ItemMaker:
         item = self._document.object(example.calls[0]) if example.calls else None
         return f"`{item.name}`: {item.summary}" if item and item.summary else ""
 
-    async def call(self, example: Example, avoid: Sequence[str] = ()) -> Question | None:
-        """Which call gives this output? The distractors are siblings and mutants on the same data."""
+    async def call(self, example: Example, others: Sequence[Example], avoid: Sequence[str] = ()) -> Question | None:
+        """Which call gives this output? Wrong are siblings and mutants on the same data, and other documented calls.
+
+        ``avoid`` lists outputs that stand next to their calls in the lesson already.
+        """
         example = hoist(self._document, example)
         if "\n" in example.source or len(example.source) > LONGEST_KEY:
             return None
-        allowed = {"sibling", "swapped arguments", "flipped default", "sibling operator", "off by one"}
-        mutants = [
-            mutant
-            for mutant in self._mutator.mutants(example)
-            if mutant.how in allowed and mutant.setup == example.setup and len(mutant.source) <= LONGEST_OPTION
-        ][:16]
-        (outcome,) = await self._prover.reproduce([example.program])
-        outcomes = await self._prover.reproduce([mutant.program for mutant in mutants])
+        wrong = [(m.source, m.program, m.how) for m in self._mutator.mutants(example) if m.setup == example.setup]
+        wrong = [entry for entry in wrong if entry[2] not in ("other data", "printed, not shown")][:16]
+        wrong += [
+            (other.source, other.program, "another call")
+            for other in others
+            if other.setup == example.setup and other.imports == example.imports and other.source != example.source
+        ]
+        wrong = [entry for entry in wrong if "\n" not in entry[0] and len(entry[0]) <= LONGEST_OPTION]
+        outcome, *outcomes = await self._prover.reproduce([example.program, *(program for _, program, _ in wrong)])
         if outcome is None or not outcome.ok:
             return self.drop("output not reproduced")
-        runs: list[tuple[str, Run]] = [(example.source, run_of(example.program, outcome))]
-        for mutant, result in zip(mutants, outcomes, strict=True):
-            if result is None or not result.ok or not usable_output(result.output):
-                continue
-            if all(not same_value(result.output, run.output) for _, run in runs):
-                runs.append((mutant.source, run_of(mutant.program, result, how=mutant.how)))
-        runs = runs[: DISTRACTORS + 1]
-        targets = [n for n, (_, run) in enumerate(runs) if run.output not in avoid and usable_output(run.output)]
-        if len(runs) < DISTRACTORS or not targets or not any(run.how == "sibling" for _, run in runs):
-            return self.drop("no siblings that differ on this data")
-        key = targets[len(targets) // 2]
-        target = runs[key][1].output
+        runs = [(example.source, run_of(example.program, outcome))]
+        runs += [
+            (source, run_of(program, result, how=how))
+            for (source, program, how), result in zip(wrong, outcomes, strict=True)
+            if result is not None and result.ok and usable_option(result.output)
+        ]
+        chosen = choose_calls(runs, avoid)
+        if not chosen:
+            return self.drop("no calls that differ on this data")
+        target = chosen[0][1].output
         options = [
-            Option(text=text, correct=n == key, feedback=_call_feedback(text, run, target), call=text)
-            for n, (text, run) in enumerate(runs)
+            Option(text=text, correct=n == 0, feedback=_call_feedback(text, run, target), call=text)
+            for n, (text, run) in enumerate(chosen)
         ]
         proven = [
-            run.model_copy(update={"option": n, "how": "key" if n == key else run.how if run.how != "key" else "sibling"})
-            for n, (_, run) in enumerate(runs)
+            run.model_copy(update={"option": n, "how": "key" if n == 0 else "sibling" if run.how == "key" else run.how})
+            for n, (_, run) in enumerate(chosen)
         ]
-        proven.insert(0, proven.pop(key))
         stem = f"Which call gives `{target}`" + (" here?" if example.setup else "?")
         return self._question(
             example, form="call", stem=stem, code="\n".join(example.setup), options=options, runs=proven
         )
 
-    async def error(self, lines: Sequence[tuple[Example, str]]) -> Question | None:
-        """Which line raises first, and with what? ``lines`` pairs examples with the lines made from them."""
-        imports = merge_imports(tuple(line for example, _ in lines for line in example.imports))
-        programs = [join_program(imports, line) for _, line in lines]
-        shown = "\n".join(line for _, line in lines)
-        whole, *alone = await self._prover.reproduce([join_program(imports, shown), *programs])
-        if whole is None or not whole.error or any(outcome is None for outcome in alone):
+    async def error(self, example: Example, imports: tuple[str, ...], lines: Sequence[str]) -> Question | None:
+        """Which line raises first, and with what? ``lines`` are statements of one line each, one of which raises.
+
+        Each other line is shown not to raise by the program up to it without the line that does.
+        """
+        shown = "\n".join(lines)
+        (whole,) = await self._prover.reproduce([join_program(imports, shown)])
+        offset = len(imports) + 1 if imports else 0
+        if whole is None or not whole.error or whole.line is None or not stable(whole):
             return None
-        results = [outcome for outcome in alone if outcome is not None]
-        first = next(n for n, outcome in enumerate(results) if outcome.error)
+        first = whole.line - offset - 1
+        programs = [
+            join_program(imports, "\n".join(line for m, line in enumerate(lines[: n + 1]) if m != first))
+            for n in range(len(lines))
+        ]
+        results = await self._prover.reproduce(programs)
         options: list[Option] = []
-        runs = [run_of(join_program(imports, shown), whole, option=0)]
-        for n, ((_, line), outcome) in enumerate(zip(lines, results, strict=True)):
-            error = outcome.error or results[first].error
-            right = n == first
-            if right:
-                says = f"`{line}` raises `{error}`: {whole.message.rstrip('.')}." if whole.message else ""
-            elif outcome.error:
-                says = f"It would raise `{outcome.error}` too, but an earlier line ends the program first."
+        runs: list[Run] = []
+        for n, (line, program, result) in enumerate(zip(lines, programs, results, strict=True)):
+            if result is None or (n < first and result.error):
+                return None
+            if n == first:
+                says = f"`{line}` raises `{whole.error}`: {whole.message.rstrip('.')}."
+                runs.append(run_of(join_program(imports, shown), whole, option=n))
             else:
-                says = f"It gives `{outcome.output or 'None'}`; nothing is raised." if len(outcome.output) < 60 else ""
-            options.append(Option(text=f"{line}  # {error}", correct=right, feedback=says, call=line))
-            if not right:
-                runs.append(run_of(programs[n], outcome, how="the line alone", option=n))
-        runs[0] = runs[0].model_copy(update={"option": first})
-        example = lines[first][0]
+                says = "Nothing is raised here." if not result.error else (
+                    f"It would raise `{result.error}`, but an earlier line ends the program first."
+                )
+                runs.append(run_of(program, result, how="without the line that raises", option=n))
+            options.append(Option(text=f"{line}  # {whole.error}", correct=n == first, feedback=says))
         return self._question(
-            example, form="error", stem="Which line raises the first exception, and which one?",
-            code=shown, options=options, runs=runs,
+            replace(example, imports=imports),
+            form="error",
+            stem="Which line raises the first exception, and which one?",
+            code=shown,
+            options=options,
+            runs=runs,
         )
 
     def single(self, item: ApiObject) -> Question | None:
         """Which object is documented so? The options are siblings; the key is cited."""
         if not 5 <= len(item.summary.split()) <= 30 or "`" in item.summary:
             return None
-        others = [other for other in self._siblings.of(item.path) if other.summary and other.kind == item.kind]
+        others = [other for other in self._siblings.near(item.path) if other.summary]
         if len(others) < DISTRACTORS - 1:
             return None
         others = others[:DISTRACTORS]
@@ -197,6 +207,10 @@ class ItemMaker:
             citations=[self._document.cite(item.summary_span, item.path)],
         )
 
+    def _foreign(self, example: Example) -> tuple[str, ...]:
+        """The imports that are not of the module that the lesson is about."""
+        return tuple(line for line in example.imports if line.split()[1] != self._document.name)
+
     def _question(
         self, example: Example, *, form: str, stem: str, code: str, options: list[Option], runs: list[Run]
     ) -> Question:
@@ -205,7 +219,7 @@ class ItemMaker:
             {
                 "form": form,
                 "stem": stem,
-                "code": code,
+                "code": join_program(self._foreign(example), code) if code else "",
                 "options": options,
                 "literal": True,
                 "explanation": self._explain(example),
@@ -218,9 +232,53 @@ class ItemMaker:
         )
 
 
+def choose_calls(runs: list[tuple[str, Run]], avoid: Sequence[str]) -> list[tuple[str, Run]]:
+    """The key first, then up to three calls that give something else, siblings before the rest.
+
+    The key is the first call whose output can be asked for and is not to be avoided; none if too few are left.
+    """
+    for text, run in runs:
+        if run.output in avoid or not (usable_output(run.output) or run.output in ("True", "False")):
+            continue
+        others = {other[0]: other for other in runs if not same_value(other[1].output, run.output)}
+        distinct: list[tuple[str, Run]] = []
+        for other in others.values():
+            again = any(same_value(other[1].output, known.output) for _, known in distinct)
+            if not again or run.output in ("True", "False"):
+                distinct.append(other)
+        if len(distinct) >= DISTRACTORS - 1 and any(other[1].how != "off by one" for other in distinct):
+            return [(text, run), *distinct[:DISTRACTORS]]
+    return []
+
+
+def spread_around(
+    key: str, found: list[tuple[Mutant, str, Run]], number: int
+) -> list[tuple[Mutant, str, Run]]:
+    """Choose the distractors. Where options are numbers, shown sorted, the key's place must not be a habit.
+
+    ``number`` decides how many of them should lie below the key.
+    """
+    value = parsed(key)
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return found[:DISTRACTORS]
+    below = [entry for entry in found if parsed(entry[1]) < value]
+    above = [entry for entry in found if parsed(entry[1]) > value]
+    wanted = number % (DISTRACTORS + 1)
+    low = max(min(wanted, len(below)), DISTRACTORS - len(above))
+    chosen = below[:low] + above[: DISTRACTORS - low]
+    return [entry for entry in found if entry in chosen]
+
+
+def usable_option(output: str) -> bool:
+    """Whether an output can stand as an option: one line, not empty, not too long."""
+    return 0 < len(output) <= LONGEST_OPTION and "\n" not in output
+
+
 def usable_output(output: str) -> bool:
-    """Whether an output can be asked for: short, one line, neither empty nor a mere truth value."""
-    return 0 < len(output) <= LONGEST_KEY and "\n" not in output and "`" not in output and output not in DULL
+    """Whether an output can be asked for: short, one line, not a mere truth value, no number of many digits."""
+    return usable_option(output) and len(output) <= LONGEST_KEY and "`" not in output and (
+        output not in DULL and workable(output)
+    )
 
 
 def share(name: str, summary: set[str]) -> float:
@@ -239,15 +297,17 @@ def mutant_feedback(mutant: Mutant) -> str:
         return "That is how `print` shows it; the last line of a cell shows the repr."
     if not _short(mutant) or "`" in mutant.changed:
         return "That is the result of slightly different code."
+    if mutant.how == "skipped line":
+        return f"That would be right without the line `{mutant.changed}`."
     if mutant.how == "other data":
         return f"That would be right for `{mutant.changed}`."
     return f"That is what `{mutant.changed}` gives."
 
 
 def _call_feedback(text: str, run: Run, target: str) -> str:
-    if run.output == target:
-        return f"`{text}` gives `{target}`."
-    return f"`{text}` gives `{run.output}` here."
+    if "`" in text + run.output:
+        return ""
+    return f"`{text}` gives `{run.output}`" + ("." if run.output == target else " here.")
 
 
 def hoist(document: ModuleDocument, example: Example) -> Example:

@@ -15,6 +15,7 @@ ORDER = (
     "sibling",
     "swapped arguments",
     "swapped operands",
+    "skipped line",
     "flipped default",
     "sibling operator",
     "off by one",
@@ -72,6 +73,9 @@ class Mutator:
                 Mutant("printed, not shown", example.imports, example.setup, f"print({example.source})", "")
             )
         for index, statement in enumerate(example.setup):
+            if not isinstance(ast.parse(statement).body[0], ast.Assign | ast.FunctionDef | ast.ClassDef):
+                setup = example.setup[:index] + example.setup[index + 1 :]
+                found.append(Mutant("skipped line", example.imports, setup, example.source, statement))
             for how, changed in self._of_statement(statement):
                 setup = (*example.setup[:index], changed, *example.setup[index + 1 :])
                 found.append(Mutant(how, example.imports, setup, example.source, changed))

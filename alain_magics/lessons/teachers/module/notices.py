@@ -10,7 +10,8 @@ from alain_magics.lessons.schema import Run
 from alain_magics.lessons.sources.module import ModuleDocument
 from alain_magics.lessons.teachers.module.examples import Example, join_program, merge_imports
 from alain_magics.lessons.teachers.module.items import hoist
-from alain_magics.lessons.teachers.module.siblings import Siblings
+from alain_magics.lessons.teachers.module.siblings import Siblings, words
+from alain_magics.lessons.values import workable
 
 SHORT = 60
 _EMPTY = {"list": "an empty list", "tuple": "an empty tuple", "str": "an empty string", "dict": "an empty dictionary"}
@@ -96,7 +97,8 @@ class NoticeMaker:
         mine = await self._value(probe.program(probe.call))
         if mine is None or mine.error or not _short(mine.output):
             return None
-        for sibling in self._siblings.of(example.calls[0])[:4]:
+        near = [item for item in self._siblings.of(example.calls[0]) if words(item.name) & words(probe.function)]
+        for sibling in near[:4]:
             call = probe.call.replace(f"{probe.function}(", f"{sibling.name}(", 1)
             needed = f"from {self._document.name} import {sibling.name}"
             other = await self._value(probe.program(call, needed))
@@ -147,9 +149,9 @@ class NoticeMaker:
         if not run or not mine or run.error or mine.error or not _short(run.output):
             return None
         if run.output == mine.output:
-            return Notice("Turning the data around does not change this result.", [mine, run])
-        return Notice(f"The order counts: with the data turned around the result is `{run.output}`.", [mine, run])
+            return Notice(f"Turning `{probe.data}` around does not change the result.", [mine, run])
+        return Notice(f"The order counts: with `{probe.data}` turned around the result is `{run.output}`.", [mine, run])
 
 
 def _short(output: str) -> bool:
-    return 0 < len(output) <= SHORT and "\n" not in output and "`" not in output
+    return 0 < len(output) <= SHORT and "\n" not in output and "`" not in output and workable(output)

@@ -70,6 +70,20 @@ class Siblings:
             self._known[path] = self._find(path)
         return self._known[path]
 
+    def near(self, path: str) -> list[ApiObject]:
+        """Objects of the same kind and class, the siblings first: what a name could be confused with."""
+        item = self._document.object(path)
+        if item is None:
+            return []
+        first = self.of(path)
+        rest = [
+            other
+            for other in self._document.objects
+            if other is not item and other not in first and (other.kind, other.owner) == (item.kind, item.owner)
+        ]
+        rest.sort(key=lambda other: -closeness(item, other, together=False))
+        return first + rest
+
     def _find(self, path: str) -> list[ApiObject]:
         item = self._document.object(path)
         if item is None:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import re
 
 from alain_magics.errors import NothingToTeach
-from alain_magics.lessons.document import ApiObject
+from alain_magics.lessons.document import ApiObject, Span
 from alain_magics.lessons.proving import Prover, run_of
 from alain_magics.lessons.schema import CodeStep, Exercise, Question, Section, TextStep, content_hash
 from alain_magics.lessons.sources.module import ModuleDocument
 from alain_magics.lessons.teachers.base import Brief, Outline, Topic
 from alain_magics.lessons.teachers.module.examples import Example, find_examples
 from alain_magics.lessons.teachers.module.exercise import ExerciseMaker
-from alain_magics.lessons.teachers.module.faults import fault_lines
+from alain_magics.lessons.teachers.module.faults import find_faults
+from alain_magics.lessons.teachers.module.inputs import derived_examples
 from alain_magics.lessons.teachers.module.items import DULL, ItemMaker
 from alain_magics.lessons.teachers.module.mutants import Mutant, Mutator
 from alain_magics.lessons.teachers.module.notices import NoticeMaker
@@ -50,6 +51,12 @@ class ModuleTeacher:
                 "Write it with a model: --teacher MODEL. Modules with many examples: statistics, difflib, collections.",
             )
         full = len(self._examples) >= EXAMPLES_FOR_LESSON and len(objects) >= OBJECTS_FOR_LESSON
+        if full:
+            shown = {path for example in self._examples for path in example.calls}
+            silent = [item for item in document.objects if item.path not in shown and item.summary]
+            for example in await derived_examples(document, self._prover, silent):
+                self._outputs[example.program] = example.want
+                self._examples.append(example)
         groups = group_topics(document, self._examples, self._siblings, TOPICS[brief.difficulty] if full else 2)
         summary = _first_sentence(document)
         return Outline(
@@ -64,18 +71,22 @@ class ModuleTeacher:
         )
 
     async def _proven(self, found: list[Example]) -> list[Example]:
-        """The examples that run alike under both seeds and give what is documented."""
-        kept = []
+        """The examples that run alike under both seeds and give what is documented; of several forms the first."""
+        kept: dict[Span, Example] = {}
+        failed: dict[Span, str] = {}
         outcomes = await self._prover.reproduce([example.program for example in found])
         for example, outcome in zip(found, outcomes, strict=True):
             if outcome is None:
-                self._drop("example not reproducible")
+                failed[example.span] = "example not reproducible"
             elif not example.documented(outcome.output, outcome.error):
-                self._drop("example differs from its documentation" if outcome.ok else "example raises")
-            else:
-                kept.append(example)
+                failed[example.span] = "example differs from its documentation" if outcome.ok else "example raises"
+            elif example.span not in kept:
+                kept[example.span] = example
                 self._outputs[example.program] = outcome.output
-        return kept
+        for span, reason in failed.items():
+            if span not in kept:
+                self._drop(reason)
+        return list(kept.values())
 
     def _drop(self, reason: str) -> None:
         self.dropped[reason] = self.dropped.get(reason, 0) + 1
@@ -134,12 +145,13 @@ class ModuleTeacher:
             for example in others[:6]:
                 found.append(await maker.predict(example))
             for example in (shown, *others)[:5]:
-                found.append(await maker.call(example, avoid=[displayed] if example is shown else []))
+                found.append(await maker.call(example, others, avoid=[displayed] if example is shown else []))
             found.append(maker.single(item))
-        for lines in (await fault_lines(document, self._prover, pool))[:4]:
-            found.append(await maker.error(lines))
-        exercises = ExerciseMaker(document, self._prover, self._mutator, brief.difficulty)
-        for example in pool[:8]:
+        for fault in (await find_faults(document, self._prover, pool))[:4]:
+            found.append(await maker.error(fault.example, fault.imports, fault.lines))
+        exercises = ExerciseMaker(document, self._prover, self._siblings, brief.difficulty)
+        composite = [example for example in pool if len(example.setup) > 1]
+        for example in (composite + [example for example in pool if len(example.setup) <= 1])[:8]:
             exercise = await exercises.exercise(example)
             if exercise:
                 found.append(exercise)
@@ -186,7 +198,12 @@ def signature(document: ModuleDocument, item: ApiObject) -> str:
     name = item.path.removeprefix(document.name + ".")
     if item.parameters is None or item.kind == "property":
         return name
-    names = [p.name + (f"={p.default}" if p.default else "") for p in item.parameters if p.name not in ("self", "cls")]
+    stars = {"VAR_POSITIONAL": "*", "VAR_KEYWORD": "**"}
+    names = [
+        stars.get(p.kind, "") + p.name + (f"={p.default}" if p.default else "")
+        for p in item.parameters
+        if p.name not in ("self", "cls")
+    ]
     text = f"{name}({', '.join(names)})"
     return text if len(text) < 80 else f"{name}(…)"
 

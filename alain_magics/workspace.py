@@ -1,0 +1,152 @@
+"""The composition root: one workspace a folder and user, which makes what commands need at its first use.
+
+Data lies in ``ALAIN_DATA_DIR``; else in ``.alain/`` of the project (the nearest parent folder with an ``alain.toml``);
+else in the user's Jupyter data folder.
+"""
+
+from __future__ import annotations
+
+import atexit
+import getpass
+import os
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from alain_magics.settings import PROJECT_FILE, Settings, resolve, user_file
+
+if TYPE_CHECKING:
+    from alain_magics.sandbox import Sandbox
+    from alain_magics.store.attempts import Attempts
+    from alain_magics.store.engine import Store
+    from alain_magics.store.jobs import Jobs
+
+DATABASE_FILE = "alain.db"
+
+
+class Workspace:
+    """Where a user works: ``folder`` (paths are relative to it), ``project`` (if any), ``data`` folder, ``user``.
+
+    ``notices`` are lines that a front-end should show and then remove.
+    """
+
+    def __init__(self, folder: Path, project: Path | None, data: Path, user: str, database: Path | str) -> None:
+        self.folder = folder
+        self.project = project
+        self.data = data
+        self.user = user
+        self.notices: list[str] = []
+        self._database = database
+        self._store: Store | None = None
+        self._sandboxes: dict[tuple[str, float, int], Sandbox] = {}
+        self._lock = threading.RLock()
+
+    @property
+    def settings(self) -> Settings:
+        """The settings as they are now, without options of a call."""
+        return self.settings_with()
+
+    def settings_with(self, **options: Any) -> Settings:
+        """Return the settings with the options of a call; ``None`` stands for an option that was not given."""
+        return _resolve(self.project, **options)
+
+    @property
+    def store(self) -> Store:
+        """The database."""
+        from alain_magics.store.engine import open_store
+
+        with self._lock:
+            if self._store is None:
+                self._store = open_store(self._database)
+                self.notices += self._store.notices
+                if self.project and not (ignore := self.data / ".gitignore").exists() and self.data.exists():
+                    ignore.write_text("*\n", encoding="utf-8")
+            return self._store
+
+    @property
+    def attempts(self) -> Attempts:
+        """The answers that were given."""
+        from alain_magics.store.attempts import Attempts
+
+        return Attempts(self.store)
+
+    @property
+    def jobs(self) -> Jobs:
+        """The jobs of the user in this project."""
+        from alain_magics.store.jobs import Jobs
+
+        return Jobs(self.store, self.user, str(self.project or ""))
+
+    def sandbox(self, settings: Settings | None = None) -> Sandbox:
+        """Return the place where programs run as the settings (by default the present ones) want it."""
+        from alain_magics.sandbox import Sandbox
+        from alain_magics.sandbox.outcome import Limits
+
+        wanted = settings or self.settings
+        key = (wanted.isolation, wanted.item_seconds, wanted.item_memory_mb)
+        with self._lock:
+            if key not in self._sandboxes:
+                limits = Limits(seconds=wanted.item_seconds, memory_mb=wanted.item_memory_mb)
+                self._sandboxes[key] = Sandbox(level=wanted.isolation, limits=limits)
+            return self._sandboxes[key]
+
+    def close(self) -> None:
+        """Close what was made; the next use makes it anew."""
+        with self._lock:
+            while self._sandboxes:
+                self._sandboxes.popitem()[1].close()
+            if self._store:
+                self._store.close()
+                self._store = None
+
+
+_open: dict[tuple[Path, Path, str, str], Workspace] = {}
+_open_lock = threading.Lock()
+
+
+def open_workspace(folder: Path | None = None) -> Workspace:
+    """Return the workspace of a folder (by default the current one) for the present user."""
+    folder = (folder or Path.cwd()).resolve()
+    project = find_project(folder)
+    settings = _resolve(project)
+    user = settings.user or _login_name()
+    data = _data_folder(project)
+    key = (folder, data, user, settings.database_url)
+    with _open_lock:
+        if key not in _open:
+            database = settings.database_url or data / DATABASE_FILE
+            _open[key] = Workspace(folder, project, data, user, database)
+        return _open[key]
+
+
+@atexit.register
+def close_workspaces() -> None:
+    """Close every open workspace."""
+    with _open_lock:
+        while _open:
+            _open.popitem()[1].close()
+
+
+def find_project(folder: Path) -> Path | None:
+    """Return the nearest of a folder and its parents that holds an ``alain.toml``."""
+    return next((parent for parent in (folder, *folder.parents) if (parent / PROJECT_FILE).is_file()), None)
+
+
+def _resolve(project: Path | None, **options: Any) -> Settings:
+    return resolve(options, project=project and project / PROJECT_FILE, user=user_file())
+
+
+def _data_folder(project: Path | None) -> Path:
+    from jupyter_core.paths import jupyter_data_dir
+
+    if chosen := os.environ.get("ALAIN_DATA_DIR"):
+        return Path(chosen).expanduser().resolve()
+    return project / ".alain" if project else Path(jupyter_data_dir()) / "alain"
+
+
+def _login_name() -> str:
+    """Return the name of the user on a hub, else on this machine; a container may have neither."""
+    try:
+        return os.environ.get("JUPYTERHUB_USER") or getpass.getuser()
+    except (OSError, KeyError):
+        return "user"

@@ -1,0 +1,128 @@
+"""The workspace: where things lie, and what is made at first use."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from alain_magics.errors import SettingsError
+from alain_magics.store.attempts import Attempt
+from alain_magics.workspace import close_workspaces, open_workspace
+
+
+@pytest.fixture(autouse=True)
+def no_other_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Keep the settings of whoever runs the tests out of them."""
+    monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(tmp_path / "config"))
+    monkeypatch.setenv("JUPYTER_DATA_DIR", str(tmp_path / "jupyter"))
+    yield
+    close_workspaces()
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """Return a project with a folder in it."""
+    folder = tmp_path / "project"
+    (folder / "notebooks").mkdir(parents=True)
+    (folder / "alain.toml").write_text("item_seconds = 3\n")
+    return folder
+
+
+def test_a_project_is_the_nearest_parent_with_settings(project: Path):
+    workspace = open_workspace(project / "notebooks")
+    assert workspace.project == project
+    assert workspace.folder == project / "notebooks"
+    assert workspace.settings.item_seconds == 3
+
+
+def test_outside_of_a_project_the_defaults_hold(tmp_path: Path):
+    workspace = open_workspace(tmp_path)
+    assert workspace.project is None
+    assert workspace.settings.item_seconds == 2
+
+
+def test_data_lies_where_the_environment_says_else_in_the_project_else_with_jupyter(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("ALAIN_DATA_DIR", str(tmp_path / "chosen"))
+    assert open_workspace(project).data == tmp_path / "chosen"
+    monkeypatch.delenv("ALAIN_DATA_DIR")
+    assert open_workspace(project / "notebooks").data == project / ".alain"
+    assert open_workspace(tmp_path).data == tmp_path / "jupyter" / "alain"
+
+
+def test_a_project_keeps_its_data_out_of_git(project: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delenv("ALAIN_DATA_DIR")
+    subprocess.run(["git", "init", "--quiet", project], check=True)
+    workspace = open_workspace(project)
+    workspace.attempts.record(Attempt("ada", "l", "L", "q", 1, True))
+    shown = subprocess.run(["git", "-C", project, "status", "--short"], capture_output=True, text=True, check=True)
+    assert shown.stdout == "?? alain.toml\n"
+
+
+def test_opening_makes_nothing(project: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delenv("ALAIN_DATA_DIR")
+    open_workspace(project)
+    assert not (project / ".alain").exists()
+
+
+def test_a_folder_has_one_workspace_and_one_store(project: Path):
+    found = []
+    threads = [threading.Thread(target=lambda: found.append(open_workspace(project).store)) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len({id(store) for store in found}) == 1
+
+
+def test_options_of_a_call_outrank_everything(project: Path):
+    workspace = open_workspace(project)
+    assert workspace.settings_with(item_seconds=5, difficulty=None).item_seconds == 5
+    assert workspace.settings.item_seconds == 3
+
+
+def test_a_wrong_setting_is_named_at_once(project: Path):
+    (project / "alain.toml").write_text("user = 'root'")
+    with pytest.raises(SettingsError, match=r"alain\.toml: user cannot be set by a project"):
+        open_workspace(project)
+
+
+def test_answers_belong_to_the_user_of_the_settings(project: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("ALAIN_USER", "ada")
+    assert open_workspace(project).user == "ada"
+    monkeypatch.delenv("ALAIN_USER")
+    monkeypatch.setenv("JUPYTERHUB_USER", "bob")
+    assert open_workspace(project).user == "bob"
+
+
+def test_the_database_of_the_settings_is_used(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("ALAIN_DATABASE_URL", f"sqlite:///{tmp_path}/team.db")
+    workspace = open_workspace(project)
+    workspace.attempts.record(Attempt("ada", "l", "L", "q", 1, True))
+    assert (tmp_path / "team.db").exists()
+
+
+def test_a_damaged_database_leaves_a_notice(project: Path, private_data: Path):
+    (private_data / "alain.db").write_bytes(b"not a database" * 1000)
+    workspace = open_workspace(project)
+    assert workspace.attempts.summary("ada") == []
+    assert "was damaged" in workspace.notices[0]
+
+
+def test_a_closed_workspace_opens_again_at_its_next_use(project: Path):
+    workspace = open_workspace(project)
+    workspace.attempts.record(Attempt("ada", "l", "L", "q", 1, True))
+    workspace.close()
+    assert len(workspace.attempts.all("ada", "q")) == 1
+
+
+def test_a_workspace_is_cheap_to_import():
+    script = "import sys, alain_magics.workspace; print(*sys.modules)"
+    answer = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert {"sqlalchemy", "pydantic", "asyncio"} & set(answer.stdout.split()) == set()

@@ -20,6 +20,30 @@ if TYPE_CHECKING:
 PROGRAM = "alain"
 INTERRUPTED = 130
 
+_SCRIPTS = {
+    "bash": """\
+_alain() {
+    mapfile -t COMPREPLY < <(alain --complete "${COMP_LINE:0:COMP_POINT}" 2>/dev/null)
+    [[ ${COMPREPLY[0]-} != */ ]] || compopt -o nospace 2>/dev/null
+}
+complete -F _alain alain
+""",
+    "zsh": """\
+#compdef alain
+_alain() {
+    local -a found
+    found=("${(@f)$(alain --complete "${(j: :)words[1,CURRENT-1]} $PREFIX" 2>/dev/null)}")
+    [[ $PREFIX != --*=* ]] || compset -P '*='
+    compadd -Q -S '' -- ${(M)found:#*/}
+    compadd -Q -- ${found:#*/}
+}
+compdef _alain alain
+""",
+    "fish": """\
+complete -c alain -f -a '(alain --complete (commandline -cp) 2>/dev/null)'
+""",
+}
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Run ``alain`` with these arguments (by default those of the process) and return its exit status."""
@@ -54,15 +78,66 @@ def _run(words: list[str]) -> int:
             print(__version__)
             return 0
         case ["--completions", shell]:
-            print(_completions(shell), end="")
+            print(_script(shell), end="")
             return 0
-        case ["--complete", cursor, line]:
-            _complete(line, int(cursor))
+        case ["--complete", line]:
+            _complete(line)
             return 0
-        case ["--debug"]:
-            words = []
     asked = parse(words, PROGRAM)
     if isinstance(asked, Help):
         print(asked.text)
         return 0
-    return _invoke(asked, asked.consent)
+    try:
+        return _invoke(asked, asked.consent)
+    except ConsentNeeded as error:
+        if not (sys.stdin.isatty() and sys.stderr.isatty()):
+            raise
+        return _invoke(asked, _ask(error))
+
+
+def _invoke(asked: Invocation, consent: frozenset[str]) -> int:
+    """Run a command and print its result."""
+    from alain_magics.commands.base import Context
+    from alain_magics.display import Result, shell_view, show, show_notices
+    from alain_magics.workspace import open_workspace
+
+    workspace = open_workspace()
+    context = Context(workspace, consent=consent)
+    try:
+        done = show(asked.command, context, asked.request, shell_view())
+    finally:
+        show_notices(workspace.notices)
+    print(Result(done, asked.json))
+    return done.exit_status
+
+
+def _ask(error: ConsentNeeded) -> frozenset[str]:
+    """Ask on the terminal whether the code may run."""
+    from alain_magics.commands.arguments import CONSENT
+
+    _say(error.what)
+    print("Run it? [y/N] ", end="", file=sys.stderr, flush=True)
+    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        raise error
+    return CONSENT
+
+
+def _complete(line: str) -> None:
+    """Print what could stand at the end of a line that begins with the name of this program."""
+    from alain_magics.commands.completion import complete
+
+    rest = line.lstrip().partition(" ")[2]
+    for text in complete(rest, len(rest), Path.cwd()).texts:
+        print(text)
+
+
+def _script(shell: str) -> str:
+    if shell not in _SCRIPTS:
+        raise UsageError(f"There is no completion for {shell!r}.", f"Shells: {', '.join(_SCRIPTS)}.")
+    return _SCRIPTS[shell]
+
+
+def _say(text: str) -> None:
+    from alain_magics.text import plain
+
+    print(plain(text), file=sys.stderr)

@@ -98,7 +98,8 @@ class NotebookView(View):
         if event.kind == "lesson":
             title, path = str(event.data["title"]), str(event.data["path"])
             link = f'<a href="{quote(path)}" target="_blank">{html.escape(title)}</a>'
-            display({"text/plain": plain(f"{title}: {path}"), "text/html": link}, raw=True)
+            bundle = {"text/plain": plain(f"{title}: {path}"), "text/html": link}
+            display(bundle, raw=True)  # type: ignore[no-untyped-call]
 
     def finish(self) -> None:
         """Empty the display: the result says what there is to say."""
@@ -110,9 +111,9 @@ class NotebookView(View):
 
         bundle = {"text/plain": plain(text), "text/html": markup}
         if self._handle is None:
-            self._handle = display(bundle, raw=True, display_id=True)
+            self._handle = display(bundle, raw=True, display_id=True)  # type: ignore[no-untyped-call]
         else:
-            self._handle.update(bundle, raw=True)
+            self._handle.update(bundle, raw=True)  # type: ignore[no-untyped-call]
         self._drawn, self._drawn_at = text, time.monotonic()
 
 
@@ -162,4 +163,3 @@ def show_notices(notices: list[str]) -> None:
     """Print what the user should know, once, on the standard error."""
     while notices:
         print(plain(notices.pop(0)), file=sys.stderr)
-

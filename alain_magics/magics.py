@@ -6,8 +6,6 @@ Loading this module must cost next to nothing: whatever a command needs is impor
 from __future__ import annotations
 
 import re
-import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -50,6 +48,7 @@ class AlainMagics(Magics):
     """The magics of alain_magics. What is set here counts for this kernel only."""
 
     def __init__(self, shell: InteractiveShell) -> None:
+        configured.clear()
         self.add_traits(**{name: SettingTrait(setting) for name, setting in SETTINGS.items()})
         self.observe(self._remember, list(SETTINGS))
         super().__init__(shell=shell)
@@ -90,6 +89,7 @@ class AlainMagics(Magics):
 
     def _namespace(self) -> dict[str, Any]:
         """Return the user's own names, without those that IPython keeps among them."""
+        assert self.shell is not None
         hidden = self.shell.user_ns_hidden
         return {
             name: value
@@ -105,7 +105,7 @@ class AlainMagics(Magics):
             configured[change["name"]] = change["new"]
 
 
-@context_matcher(identifier="alain")
+@context_matcher(identifier="alain")  # type: ignore[untyped-decorator]
 def match_alain(context: CompletionContext) -> SimpleMatcherResult:
     """Complete what follows ``%alain``, or ``%%alain`` in the first line of a cell."""
     before = context.text_until_cursor

@@ -29,7 +29,9 @@ _LANGUAGES = frozenset(
     "bash c console cpp css diff html ini java javascript js json pycon py python rst sh shell sql text toml ts "
     "typescript xml yaml".split()
 )
-_TAGS = frozenset("a blockquote br code em h1 h2 h3 h4 h5 h6 hr li ol p pre strong table tbody td th thead tr ul".split())
+_TAGS = frozenset(
+    "a blockquote br code em h1 h2 h3 h4 h5 h6 hr li ol p pre strong table tbody td th thead tr ul".split()
+)
 _FORMULA = re.compile(r"\$\$[^$`]+(?<!\\)\$\$|\$(?![\s$])[^$`\n]*(?<![\s\\])\$(?![0-9$])")
 # Commands of MathJax and KaTeX that make links, styles, elements or further commands.
 _ACTIVE_COMMAND = re.compile(

@@ -28,6 +28,9 @@ COMMON = {
 }
 """Flags that every verb has, and their help."""
 
+CONSENT = frozenset({"execute"})
+"""What ``--yes`` agrees to: that code written by somebody else runs."""
+
 
 @dataclass(frozen=True)
 class Invocation:
@@ -38,6 +41,11 @@ class Invocation:
     json: bool
     yes: bool
     debug: bool
+
+    @property
+    def consent(self) -> frozenset[str]:
+        """What the user agreed to, as a command's context wants it."""
+        return CONSENT if self.yes else frozenset()
 
 
 @dataclass(frozen=True)

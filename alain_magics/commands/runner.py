@@ -10,7 +10,7 @@ import asyncio
 import os
 import queue
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from typing import Any
 
 from alain_magics.commands.base import Command, Context, Event, Request
@@ -25,7 +25,7 @@ _loops: list[asyncio.AbstractEventLoop] = []
 
 def events(
     command: Command, context: Context, request: Request, idle: Callable[[], None] = lambda: None
-) -> Iterator[Event]:
+) -> Generator[Event, None, None]:
     """Yield a command's events as they come, and raise what it raises.
 
     ``idle`` is called, by the calling thread, whenever nothing came for a moment. Close the iterator

@@ -51,6 +51,7 @@ class QuestionCard(anywidget.AnyWidget):  # type: ignore[misc]
 
     def __init__(self, question: Question) -> None:
         self._question = question
+        self._folder = Path.cwd()  # a later os.chdir must not move the answers
         earlier = self._earlier()
         verdict = None if earlier is None else self._verdict(earlier.answer, earlier=True)
         super().__init__(asked=_public(question), verdict=verdict)
@@ -86,7 +87,7 @@ class QuestionCard(anywidget.AnyWidget):  # type: ignore[misc]
     def _earlier(self) -> Attempt | None:
         """Return the last answer of this user, as far as it can be read."""
         try:
-            workspace = open_workspace()
+            workspace = open_workspace(self._folder)
             return workspace.attempts.latest(workspace.user, self._question.content_id())
         except AlainError:
             return None
@@ -98,7 +99,7 @@ class QuestionCard(anywidget.AnyWidget):  # type: ignore[misc]
         lesson = (self._question.model_extra or {}).get("lesson")
         lesson_id, title = (lesson.get("id", ""), lesson.get("title", "")) if isinstance(lesson, dict) else ("", "")
         try:
-            workspace = open_workspace()
+            workspace = open_workspace(self._folder)
             workspace.attempts.record(
                 Attempt(
                     user=workspace.user,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import socket
 import subprocess
@@ -10,11 +11,12 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, Route, sync_playwright
 
 import alain_magics
 
@@ -106,7 +108,108 @@ def mount(browser: Browser) -> Iterator[Callable[..., Page]]:
         context.close()
 
 
-def _free_port() -> int:
+@dataclass(frozen=True)
+class Jupyter:
+    """A running server that has JupyterLab at ``/lab`` and Notebook at ``/notebooks``; ``root`` is its folder."""
+
+    url: str
+    token: str
+    root: Path
+
+
+@pytest.fixture(scope="session")
+def jupyter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Jupyter]:
+    """Start a server with folders of its own, and the extension of this checkout in them."""
+    root, private = tmp_path_factory.mktemp("root"), tmp_path_factory.mktemp("jupyter")
+    folders = {
+        "JUPYTER_CONFIG_DIR": "config",
+        "JUPYTER_DATA_DIR": "data",
+        "JUPYTER_RUNTIME_DIR": "runtime",
+        "JUPYTERLAB_WORKSPACES_DIR": "workspaces",
+        "JUPYTERLAB_SETTINGS_DIR": "settings",
+        "IPYTHONDIR": "ipython",
+        "ALAIN_DATA_DIR": "alain",
+    }
+    env = os.environ | {name: str(private / folder) for name, folder in folders.items()}
+    env["PYTHONPATH"] = str(PACKAGE.parent)
+    extensions = private / "data" / "labextensions"
+    extensions.mkdir(parents=True)
+    (extensions / "alain-magics").symlink_to(PACKAGE / "labextension")
+    shutil.copytree(PACKAGE.parent / "jupyter-config" / "server-config", private / "config" / "jupyter_server_config.d")
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
+        port = sock.getsockname()[1]
+    place = Jupyter(f"http://127.0.0.1:{port}", secrets.token_hex(), root)
+    log = private / "server.log"
+    options = {
+        "ServerApp.port": port,
+        "ServerApp.port_retries": 0,
+        "ServerApp.root_dir": root,
+        "IdentityProvider.token": place.token,
+        "LabApp.news_url": "",
+        "LabApp.check_for_updates_class": "jupyterlab.NeverCheckForUpdate",
+        "LabApp.expose_app_in_browser": True,
+        "JupyterNotebookApp.expose_app_in_browser": True,
+    }
+    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root"]
+    command += [f"--{name}={value}" for name, value in options.items()]
+    with log.open("w") as output:
+        server = subprocess.Popen(command, env=env, stdout=output, stderr=subprocess.STDOUT)
+    deadline = time.monotonic() + 60
+    while not _answers(f"{place.url}/api"):
+        if server.poll() is not None or time.monotonic() > deadline:
+            server.kill()
+            raise RuntimeError(log.read_text())
+        time.sleep(0.1)
+    yield place
+    server.terminate()
+    server.wait(20)
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=1):
+            return True
+    except OSError:
+        return False
+
+
+class Lab:
+    """A page of JupyterLab or Notebook; ``blocked`` lists what it asked of anybody but the test server."""
+
+    def __init__(self, page: Page, jupyter: Jupyter) -> None:
+        self.page = page
+        self.jupyter = jupyter
+        self.blocked: list[str] = []
+        page.route("**/*", self._guard)
+
+    def open(self, path: str) -> None:
+        """Go to a path of the server, logged in."""
+        separator = "&" if "?" in path else "?"
+        self.page.goto(f"{self.jupyter.url}/{path}{separator}token={self.jupyter.token}")
+        self.page.locator(".jp-Notebook .jp-Cell").first.wait_for(timeout=60_000)
+
+    def run(self, command: str, args: dict[str, Any] | None = None, limit: int = 30_000) -> None:
+        """Run a command of the application, within ``limit`` milliseconds."""
+        self.page.evaluate(COMMAND, [command, args or {}, limit])
+
+    def panel(self, expression: str) -> Any:
+        """The value of an expression about ``panel``, the notebook in front."""
+        return self.page.evaluate(f"async () => {{ const panel = jupyterapp.shell.currentWidget; return {expression}; }}")
+
+    def _guard(self, route: Route) -> None:
+        if route.request.url.startswith((self.jupyter.url, "data:", "blob:")):
+            route.continue_()
+        else:
+            self.blocked.append(route.request.url)
+            route.abort()
+
+
+@pytest.fixture
+def lab(browser: Browser, jupyter: Jupyter) -> Iterator[Lab]:
+    """A page that may talk to the test server only."""
+    context = browser.new_context(viewport={"width": 1300, "height": 950})
+    lab = Lab(context.new_page(), jupyter)
+    yield lab
+    context.close()
+    assert lab.blocked == []

@@ -177,6 +177,16 @@ def test_an_answer_may_come_on_another_thread() -> None:
     assert kept(CHOICE) == [(0, False), (1, True)]
 
 
+def test_answers_stay_in_the_project_when_the_folder_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("ALAIN_DATA_DIR")
+    (tmp_path / "alain.toml").touch()
+    card = question(encode(CHOICE))
+    monkeypatch.chdir("/")
+    check(card, 1)
+    monkeypatch.chdir(tmp_path)
+    assert kept(CHOICE) == [(1, True)]
+
+
 def test_where_nothing_can_be_kept_the_question_works_and_says_so(private_data: Path) -> None:
     (private_data / "alain.db").mkdir()
     card = question(encode(CHOICE))

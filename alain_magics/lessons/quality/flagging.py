@@ -12,10 +12,11 @@ from alain_magics.lessons.quality.language import (
     edit_distance,
     jaccard,
     outside_code,
+    own_words,
     words,
 )
 from alain_magics.lessons.quality.ordering import numbers
-from alain_magics.lessons.quality.rule import ALL_FORMS, CHOICES, Rule, key_and_distractors, quoted
+from alain_magics.lessons.quality.rule import ALL_FORMS, Rule, key_and_distractors, quoted
 from alain_magics.lessons.schema import Question
 from alain_magics.lessons.values import shape
 
@@ -83,7 +84,7 @@ class VagueWords(Rule):
 
 
 class NegativeStem(Rule):
-    """A negation that is easy to overlook; in capitals it is allowed. ``False`` is a value."""
+    """A negation that is easy to overlook; in capitals it is allowed, as it is in a quotation. ``False`` is a value."""
 
     code = "F10"
     name = "negative stem"
@@ -91,7 +92,7 @@ class NegativeStem(Rule):
     forms = ALL_FORMS
 
     def _wrong(self, question: Question, above: str) -> str | None:
-        found = NEGATIVE.findall(outside_code(question.stem))
+        found = NEGATIVE.findall(own_words(question.stem))
         return f"the stem says {quoted(found)}" if found else None
 
 
@@ -99,13 +100,13 @@ class Clang(Rule):
     """A word shared by stem and key alone gives the key away.
 
     Names in code count, taken apart at their underscores, since a name can give its summary away and the other way
-    round. Programs and outputs share their words with the stem by nature: ``predict`` and ``call`` are left alone.
+    round. Programs and outputs share their words with the stem by nature: only ``single`` is looked at.
     """
 
     code = "F11"
     name = "clang"
     says = "No word of the stem occurs in the key and in no other option."
-    forms = CHOICES - {"predict", "call"}
+    forms = frozenset({"single"})
 
     def _wrong(self, question: Question, above: str) -> str | None:
         split = key_and_distractors(question)
@@ -188,13 +189,13 @@ class ImplausibleDistractor(Rule):
     Prose: a distractor that has next to nothing in common with a key of four words or more. Literal options: no
     distractor is of the key's kind while they are of one kind among themselves, so that the key is the odd one out.
     A single distractor of another kind is wanted (the ``None`` of an in-place call, a repr beside its text), and so
-    are kinds that all differ: then the kind is the point. Programs are all of one kind.
+    are kinds that all differ: then the kind is the point. Calls and lines of programs are of one kind.
     """
 
     code = "F15"
     name = "implausible distractor"
     says = "Distractors are of the key's kind."
-    forms = CHOICES - {"call"}
+    forms = frozenset({"predict", "single"})
 
     def _wrong(self, question: Question, above: str) -> str | None:
         split = key_and_distractors(question)

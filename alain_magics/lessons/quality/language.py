@@ -8,6 +8,7 @@ from functools import lru_cache
 
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)?")
 _CODE = re.compile(r"(?<!`)(`+)(?!`).+?(?<!`)\1(?!`)", re.DOTALL)
+_VERBATIM = re.compile(rf"{_CODE.pattern}|“[^”]*”|\"[^\"]*\"", re.DOTALL)
 _VOWEL = re.compile("[aeiouy]")
 _GRAMMAR = frozenset(
     _WORD.findall("""
@@ -23,12 +24,17 @@ def outside_code(text: str) -> str:
     return _CODE.sub(" ", text)
 
 
-def sub_outside_code(pattern: re.Pattern[str], replacement: str | Callable[[re.Match[str]], str], text: str) -> str:
-    """Substitute as ``pattern.sub`` does, everywhere but in code."""
+def own_words(text: str) -> str:
+    """The text without code and without what it quotes."""
+    return _VERBATIM.sub(" ", text)
+
+
+def sub_own_words(pattern: re.Pattern[str], replacement: str | Callable[[re.Match[str]], str], text: str) -> str:
+    """Substitute as ``pattern.sub`` does, everywhere but in code and quotations."""
     pieces, end = [], 0
-    for code in _CODE.finditer(text):
-        pieces += [pattern.sub(replacement, text[end : code.start()]), code[0]]
-        end = code.end()
+    for verbatim in _VERBATIM.finditer(text):
+        pieces += [pattern.sub(replacement, text[end : verbatim.start()]), verbatim[0]]
+        end = verbatim.end()
     return "".join([*pieces, pattern.sub(replacement, text[end:])])
 
 

@@ -13,7 +13,7 @@ from itertools import combinations, pairwise
 
 from alain_magics.lessons.quality.chance import binomial_tail, chi_squared_tail
 from alain_magics.lessons.quality.judging import judge
-from alain_magics.lessons.quality.language import jaccard, outside_code, words
+from alain_magics.lessons.quality.language import jaccard, own_words, words
 from alain_magics.lessons.quality.rejecting import KeyNotReproduced
 from alain_magics.lessons.schema import Bar, Question
 
@@ -44,7 +44,7 @@ def bars(questions: Sequence[Question]) -> list[Bar]:
         _bar("highest similarity of two stems", similarity, SIMILAR),
         _share("keys that are True, False or None", [_key_text(q) in {"True", "False", "None"} for q in choices], 0.15),
         _share("items about signatures", [getattr(q, "about", "") == "signature" for q in questions], 0.3),
-        _share("negations in capitals", [_CAPITAL_NEGATIVE.search(outside_code(q.stem)) for q in questions], 0.1),
+        _share("negations in capitals", [_CAPITAL_NEGATIVE.search(own_words(q.stem)) for q in questions], 0.1),
         _share("prose items without a citation", [_uncited(question) for question in questions], 0),
     ]
 
@@ -93,9 +93,9 @@ def _uncited(question: Question) -> bool:
 def _proven(question: Question) -> list[bool]:
     """For each distractor, whether it is proven wrong.
 
-    A program must have run, to something else than the key. An output or error is wrong when the key was reproduced
-    and the texts differ, which the rules see to; if a program stands behind it, that must have ended differently too.
-    A cited choice has nothing to run.
+    A call must have run, and ended differently from the key. An output is wrong when the key was reproduced and the
+    texts differ, which the rules see to; if a program stands behind it, that must have ended differently too. A line
+    is wrong when the key was reproduced: only one line can be the first to raise. A cited choice has nothing to run.
     """
     if question.form == "single":
         return []
@@ -105,7 +105,9 @@ def _proven(question: Question) -> list[bool]:
     }
     key = next(((run.output, run.error, run.line if run.error else None) for run in runs if run.how == "key"), None)
     others = [i for i, option in enumerate(question.options) if not option.correct]
-    return [key is not None and (outcomes[i] != key if i in outcomes else question.form != "call") for i in others]
+    if key is None or question.form == "error":
+        return [key is not None for _ in others]
+    return [outcomes[i] != key if i in outcomes else question.form == "predict" for i in others]
 
 
 def _position_bars(choices: Sequence[Question]) -> list[Bar]:

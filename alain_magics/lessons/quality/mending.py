@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 
 from alain_magics.lessons.quality.flagging import NEGATIVE
-from alain_magics.lessons.quality.language import sub_outside_code
+from alain_magics.lessons.quality.language import sub_own_words
 from alain_magics.lessons.quality.ordering import numbers, reorder
 from alain_magics.lessons.schema import Question
 
 _SPACES = re.compile(r"\s+")
-_SPACE_BEFORE = re.compile(r" +(?=[?!,;:](?:\s|$))")
+_SPACE_BEFORE = re.compile(r" +(?=[?!,;:]+(?:\s|$))")
 _REPEATED = re.compile(r"([?!,;])\1+")
 _TWO_STOPS = re.compile(r"(?<!\.)\.\.(?!\.)")
 _LABEL = re.compile(r"^(?:\(?([A-Ea-e])[.):]\s+)+(?=\S)")
@@ -19,11 +19,11 @@ _LABEL = re.compile(r"^(?:\(?([A-Ea-e])[.):]\s+)+(?=\S)")
 def mend(question: Question) -> Question:
     """The question in good order; mending twice changes nothing more.
 
-    Spaces and repeated punctuation outside code are tidied, negations of the stem are put in capitals, labels such as
-    "A)" are taken off prose options (they would stay behind when options move), and options that are numbers are
-    sorted. Literal options keep every character. The identifier is that of the mended content.
+    Spaces and repeated punctuation are tidied and negations of the stem put in capitals, except in code and
+    quotations. Labels such as "A)" are taken off prose options, since they would stay behind when options move.
+    Options that are numbers are sorted. Literal options keep every character. The identifier fits the mended content.
     """
-    stem = sub_outside_code(NEGATIVE, lambda match: match[0].upper(), _tidy(question.stem))
+    stem = sub_own_words(NEGATIVE, lambda match: match[0].upper(), _tidy(question.stem))
     options = question.options
     if not question.literal:
         texts = _without_labels([_tidy(option.text) for option in options])
@@ -36,9 +36,9 @@ def mend(question: Question) -> Question:
 
 
 def _tidy(text: str) -> str:
-    """One space between words, none before a punctuation mark, none of which is repeated; code stays as it is."""
+    """One space between words, none before a punctuation mark, none of which is repeated; code and quotations stay."""
     for pattern, replacement in ((_SPACES, " "), (_SPACE_BEFORE, ""), (_REPEATED, r"\1"), (_TWO_STOPS, ".")):
-        text = sub_outside_code(pattern, replacement, text)
+        text = sub_own_words(pattern, replacement, text)
     return text.strip()
 
 

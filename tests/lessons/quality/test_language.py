@@ -14,7 +14,8 @@ from alain_magics.lessons.quality.language import (
     jaccard,
     lemma,
     outside_code,
-    sub_outside_code,
+    own_words,
+    sub_own_words,
     words,
 )
 
@@ -64,10 +65,19 @@ def test_only_words_that_carry_meaning_count_for_overlap() -> None:
     assert content_lemmas("What does this return for the `median_grouped` of a set?") == {"return", "median", "group"}
 
 
+def test_quotations_are_not_own_words() -> None:
+    assert own_words('one “two `three` four” five "six" `se"ven` eight "nine').split() == [
+        "one",
+        "five",
+        "eight",
+        '"nine',
+    ]
+
+
 def test_code_is_left_out_and_left_alone() -> None:
     text = "one `two` three\n```\nfour\n```\nfive ` six ``` seven"
     assert outside_code(text).split() == ["one", "three", "five", "`", "six", "```", "seven"]
-    assert sub_outside_code(re.compile(r"\w+"), "x", text) == "x `two` x\n```\nfour\n```\nx ` x ``` x"
+    assert sub_own_words(re.compile(r"\w+"), "x", text) == "x `two` x\n```\nfour\n```\nx ` x ``` x"
 
 
 @given(st.sets(st.integers(0, 5)), st.sets(st.integers(0, 5)))

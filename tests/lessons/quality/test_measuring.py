@@ -150,6 +150,14 @@ def test_a_call_is_wrong_only_if_it_ran() -> None:
     assert "distractors not proven wrong" in failed([question.model_copy(update={"proof": keys})])
 
 
+def test_the_line_that_raises_first_is_proven_by_its_own_run() -> None:
+    question = executed(random.Random(1)).model_copy(update={"form": "error"})
+    assert question.proof is not None
+    same_end = [run.model_copy(update={"output": "", "error": "KeyError", "line": 1}) for run in question.proof.runs]
+    proof = question.proof.model_copy(update={"runs": same_end})
+    assert "distractors not proven wrong" not in failed([question.model_copy(update={"proof": proof})])
+
+
 def test_flaws_are_counted_and_nothing_to_be_dropped_is_let_through() -> None:
     chance = random.Random(1)
     flawed = [cited(chance, stem=f"Which {word(chance)} is not {word(chance)}?") for _ in range(10)]

@@ -146,7 +146,7 @@ CASES = {
     "a negative stem": Case(
         "F10",
         prose("Which of them is not changed?", *SHORT),
-        prose("Which note about `not` with False is NOT changed?", *SHORT),
+        prose("Which note “not” about `not` with False is NOT changed?", *SHORT),
         '"not"',
     ),
     "a word of the stem in the key alone": Case(

@@ -63,7 +63,10 @@ class Computed:
 
 @dataclass(frozen=True)
 class Cited:
-    """An item whose answer the source states; ``wrong`` are the other options with their feedback."""
+    """An item whose answer the source states; ``wrong`` are the other options with their feedback.
+
+    ``quote`` is what the section shows of the source, so that the item can be answered from the lesson.
+    """
 
     stem: str
     key: str
@@ -72,6 +75,7 @@ class Cited:
     explanation: str
     hint: str = ""
     difficulty: Difficulty = "beginner"
+    quote: str = ""
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
-from itertools import combinations
+from itertools import combinations, permutations
 
 from alain_magics.lessons.document import Table
 from alain_magics.lessons.teachers.card.items import Computed, Plan, Slip, at
@@ -75,7 +75,7 @@ def plan_results(model: Model) -> Plan | None:
             "differently. The program holds the numbers for the questions below."
         ),
         facts=(fact,),
-        code=_shown(results, first),
+        code=_shown(results),
         items=tuple(item for item in items if item),
     )
 
@@ -92,12 +92,9 @@ def _column(results: Results, index: int, names: Sequence[str] = ()) -> str:
     return "{\n" + "".join(f"    {name!r}: {row[index]:g},\n" for name, row in rows) + "}"
 
 
-def _shown(results: Results, columns: tuple[int, ...]) -> str:
-    rows = "".join(
-        f"    {name!r}: ({', '.join(f'{row[index]:g}' for index in columns)},),\n".replace(",,", ",") for name, row in results.rows.items()
-    )
-    titles = ", ".join(results.columns[index] for index in columns)
-    return f"rows = {{  # {titles}\n{rows}}}\nprint(len(rows), \"rows\")"
+def _shown(results: Results) -> str:
+    rows = "".join(f"    {name!r}: {tuple(row)!r},\n" for name, row in results.rows.items())
+    return f"columns = {results.columns!r}\nrows = {{\n{rows}}}\nprint(len(rows), \"rows,\", len(columns), \"columns of numbers\")"
 
 
 def _sibling(results: Results) -> str:
@@ -202,41 +199,34 @@ def _swapped(results: Results, one: int, two: int) -> list[tuple[str, str]]:
 
 
 def _swap(results: Results, columns: tuple[int, ...]) -> Computed | None:
+    """Four pairs of four rows, so that every row occurs twice: one pair is ordered differently by the two columns."""
     if len(columns) < 2:
         return None
     one, two = columns
     rows = results.rows
-    swapped = _swapped(results, one, two)
-    agreeing = [
-        (a, b) for a, b in combinations(rows, 2) if (rows[a][one] - rows[b][one]) * (rows[a][two] - rows[b][two]) > 0
-    ]
-    if not swapped:
+    circle = _circle(results, one, two)
+    if circle is None:
         return None
-    key = swapped[0]
-    # Distractors have something in common with the key and are close calls, so that looking at one column does not do.
-    ordered = sorted(agreeing, key=lambda pair: (not set(pair) & set(key), abs(rows[pair[0]][one] - rows[pair[1]][one])))
-    chosen = _without_odd_one_out(key, ordered)
-    if chosen is None:
-        return None
-    names = list(dict.fromkeys(name for pair in (key, *chosen) for name in pair))
-    slips = tuple(
-        Slip(
-            "ordered alike", "print(*[", f"print([(first[a], first[b], second[a], second[b]) for a, b in [{pair!r}]]) or ([",
-            f"Both columns put {pair[0] if rows[pair[0]][one] > rows[pair[1]][one] else pair[1]} higher.",
-            text=", ".join(pair),
-        )
-        for pair in chosen
-    )
+    key, *others = zip(circle, [*circle[1:], circle[0]], strict=True)
+    last = 'print(*[f"{a}, {b}" for a, b in pairs if (first[a] > first[b]) != (second[a] > second[b])])'
     return Computed(
         form="single",
-        stem=f"{results.columns[one]} and {results.columns[two]} mostly agree in the card's table. Which two rows do they put in opposite order?",
-        code=(
-            f"first = {_column(results, one, names)}\n"
-            f"second = {_column(results, two, names)}\n"
-            f"pairs = {[key, *chosen]!r}\n"
-            'print(*[f"{a}, {b}" for a, b in pairs if (first[a] > first[b]) != (second[a] > second[b])])'
+        stem=(
+            f"{results.columns[one]} and {results.columns[two]} mostly agree in the card's table. Which two rows do they put in "
+            "opposite order?"
         ),
-        slips=slips,
+        code=(
+            f"first = {_column(results, one, circle)}\n"
+            f"second = {_column(results, two, circle)}\n"
+            f"pairs = {[key, *others]!r}\n{last}"
+        ),
+        slips=tuple(
+            Slip(
+                "ordered alike", last, f"a, b = {pair!r}\nprint(first[a] > first[b], second[a] > second[b])",
+                f"Both columns put {max(pair, key=lambda name: rows[name][one])} higher.", text=", ".join(pair),
+            )
+            for pair in others
+        ),
         facts=(at(results.table.span, "card"),),
         explanation=(
             f"{results.columns[one]}: {rows[key[0]][one]:g} and {rows[key[1]][one]:g}; "
@@ -247,13 +237,20 @@ def _swap(results: Results, columns: tuple[int, ...]) -> Computed | None:
     )
 
 
-def _without_odd_one_out(key: tuple[str, str], pairs: list[tuple[str, str]]) -> list[tuple[str, str]] | None:
-    """Three pairs of which none shares a row with the key and each is a pair like it, or shares are spread evenly."""
-    one = next((pair for pair in pairs if key[0] in pair), None)
-    two = next((pair for pair in pairs if key[1] in pair), None)
-    chosen = [pair for pair in (one, two) if pair]
-    chosen += [pair for pair in pairs if pair not in chosen and not set(pair) & set(key)]
-    return chosen[:3] if len(chosen) >= 3 else None
+def _circle(results: Results, one: int, two: int) -> tuple[str, ...] | None:
+    """Rows a, b, c, d such that the columns disagree about a and b only, among neighbours; the closest call of all."""
+    rows = results.rows
+
+    def agree(a: str, b: str) -> float:
+        return (rows[a][one] - rows[b][one]) * (rows[a][two] - rows[b][two])
+
+    found = [
+        (a, b, c, d)
+        for a, b in _swapped(results, one, two)
+        for c, d in permutations([name for name in rows if name not in (a, b)], 2)
+        if agree(b, c) > 0 and agree(c, d) > 0 and agree(d, a) > 0
+    ]
+    return min(found, key=lambda circle: max(rows[name][one] for name in circle) - min(rows[name][one] for name in circle), default=None)
 
 
 def _best(results: Results, column: int) -> Computed | None:

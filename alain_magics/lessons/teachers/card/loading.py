@@ -1,0 +1,245 @@
+"""Loading a model: the class that loads it, the release that is needed, the token that ends an answer, its settings."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from alain_magics.lessons.document import Fact
+from alain_magics.lessons.sources.markdown import Passage
+from alain_magics.lessons.teachers.card.claims import cited, plain, sentence
+from alain_magics.lessons.teachers.card.items import Cited, at
+from alain_magics.lessons.teachers.card.model import Model
+
+_SETTING = re.compile(
+    r"`?\b(temperature|top[_-]?p|top[_-]?k|min[_-]?p)`?\s*(?:=|:|\bof\b)\s*`?\$?(\d{1,3}(?:\.\d{1,3})?)", re.IGNORECASE
+)
+_RECOMMENDED = re.compile(r"temperature.{0,60}?\((\d\.\d{1,2}) is recommended\)", re.IGNORECASE)
+_VERSION = re.compile(r"`?\btransformers\s*(<|>=)\s*v?(\d{1,2})\.(\d{1,3})(?:\.(\d{1,3}))?")
+_MODE = re.compile(r"(?<![\w-])(non-thinking|thinking) mode\b", re.IGNORECASE)
+_TEMPERATURES = (0.1, 0.3, 0.5, 0.7, 0.9, 1.1, 1.3)
+
+
+def loading_items(model: Model) -> Iterator[Cited]:
+    """What to load, with which release, and which token ends an answer."""
+    for make in (_auto_class, _version, _prefix, _end_token, _quantised):
+        item = make(model)
+        if item:
+            yield item
+
+
+def setting_items(model: Model) -> Iterator[Cited]:
+    """The sampling settings that the card asks for."""
+    item = _two_modes(model) or _temperature(model)
+    if item:
+        yield item
+
+
+def _auto_class(model: Model) -> Cited | None:
+    fact = next((fact for fact in model.document.facts if fact.name == "architectures"), None)
+    if fact is None or not isinstance(fact.value, list) or len(fact.value) != 1 or model.config.has_vision:
+        return None
+    name = plain(str(fact.value[0]), 60)
+    pair = model.config.get("is_encoder_decoder") is True
+    if not name.endswith(("ForConditionalGeneration",) if pair else ("ForCausalLM", "LMHeadModel")):
+        return None
+    classes = {
+        "AutoModelForCausalLM": "It is for decoders, which continue a text.",
+        "AutoModelForSeq2SeqLM": "It is for encoder-decoders, which read an input and write an output.",
+        "AutoModelForMaskedLM": "It is for encoders that fill in masked words.",
+        "AutoModelForSequenceClassification": "It puts a classifier on top of a model; it writes no text.",
+    }
+    key = "AutoModelForSeq2SeqLM" if pair else "AutoModelForCausalLM"
+    facts = (fact, *model.config.facts("is_encoder_decoder"))
+    return Cited(
+        stem=f"Which class of transformers loads {model.name} so that it writes text?",
+        key=key,
+        wrong=tuple((other, says) for other, says in classes.items() if other != key),
+        facts=facts,
+        explanation=f"`{name}` is {'an encoder-decoder' if pair else 'a decoder'}. {classes[key]}",
+        quote=f"architectures: {name}" + ("; is_encoder_decoder: true" if pair else ""),
+    )
+
+
+def _version(model: Model) -> Cited | None:
+    """The oldest of some releases that loads it, where the card states a bound."""
+    for passage in model.document.passages:
+        match = _VERSION.search(passage.text)
+        if not match or int(match[3]) < 3 or (match[1] == "<" and "error" not in passage.text):
+            continue
+        major, minor = int(match[2]), int(match[3])
+        bound = f"{major}.{minor}.{match[4] or 0}"
+        return Cited(
+            stem=f"A server offers four releases of transformers. Which is the oldest of them that loads {model.name}, by its card?",
+            key=bound,
+            wrong=(
+                (f"{major}.{minor - 2}.0", f"That is older than {bound}."),
+                (f"{major}.{minor - 1}.2", f"That is still older than {bound}."),
+                (f"{major}.{minor + 1}.0", f"That works; so does {bound}, which is older."),
+            ),
+            facts=cited(passage),
+            explanation=f"The card says: “{plain(sentence(passage.text, match))}”",
+            quote=sentence(passage.text, match),
+        )
+    return None
+
+
+def _prefix(model: Model) -> Cited | None:
+    """The text that a task of a text-to-text model must begin with."""
+    fact = next((fact for fact in model.document.facts if fact.name == "task_specific_params.summarization.prefix"), None)
+    if fact is None or fact.value != "summarize: ":
+        return None
+    text = "The tower is 324 metres tall."
+    return Cited(
+        stem=f"{model.name} tells its tasks apart by how the input begins. Which input asks it for a short version of a text?",
+        key=f"summarize: {text}",
+        wrong=(
+            (f"summarization: {text}", "That is the name of the task in config.json; its prefix is another word."),
+            (f"{text} TL;DR:", "That is a prompt for decoders, which continue a text."),
+            (f"Please shorten this: {text}", "It was trained with fixed prefixes, not with requests in free words."),
+        ),
+        facts=(fact,),
+        explanation="config.json gives the prefix “summarize: ” for this task; the text follows it.",
+        quote="task_specific_params, summarization, prefix: “summarize: ”",
+    )
+
+
+def _end_token(model: Model) -> Cited | None:
+    """The special token that ends an answer, among the other special tokens of the same model."""
+    tokens = {
+        fact.name.removeprefix("tokenizer."): fact
+        for fact in model.document.facts
+        if fact.ref == "Hub record" and fact.name.startswith("tokenizer.") and _is_token(fact.value)
+    }
+    end = tokens.pop("eos_token", None)
+    roles = {
+        "bos_token": "begins a text", "pad_token": "fills up the short texts of a batch",
+        "unk_token": "stands for what the vocabulary lacks", "sep_token": "separates two texts",
+        "cls_token": "stands for a whole text", "mask_token": "stands for a hidden word",
+    }
+    if end is None:
+        return None
+    wrong = {
+        str(fact.value): f"That is `{name}`, which {roles[name]}."
+        for name, fact in tokens.items()
+        if name in roles and fact.value != end.value
+    }
+    for block in model.document.code_blocks:
+        for marker in re.findall(r"<\|\w{1,20}\|>", block.code):
+            if marker != end.value and len(wrong) < 3:
+                wrong.setdefault(marker, "That marks whose turn begins; the card's example shows it.")
+    if len(wrong) < 2:
+        return None
+    shown = [f"{name}: {fact.value}" for name, fact in {"eos_token": end, **tokens}.items()]
+    return Cited(
+        stem=f"You read what {model.name} writes token by token. At which token does your program stop?",
+        key=str(end.value),
+        wrong=tuple(wrong.items())[:3],
+        facts=(end, *tokens.values()),
+        explanation="It is the `eos_token`, which ends a sequence.",
+        quote="; ".join(shown),
+    )
+
+
+def _is_token(value: object) -> bool:
+    return isinstance(value, str) and re.fullmatch(r"[<\[][^\s`]{1,40}[>\]]", value) is not None
+
+
+def _quantised(model: Model) -> Cited | None:
+    """What is left after everything that the configuration excludes from quantisation."""
+    kept = next((fact for fact in model.document.facts if fact.name == "quantization_config.modules_to_not_convert"), None)
+    names = {"self_attn": "The attention projections", "router": "The routers of the layers", "embed_tokens": "The token embeddings"}
+    if kept is None or not isinstance(kept.value, list) or not model.config.count("num_local_experts"):
+        return None
+    if not all(any(name in str(entry) for entry in kept.value) for name in names):
+        return None
+    return Cited(
+        stem=f"The configuration of {model.name} names modules that are to stay as they are. Which weights are quantised?",
+        key="The weights of the experts",
+        wrong=tuple((says, "`modules_to_not_convert` names them: they stay as they are.") for says in names.values()),
+        facts=(kept,),
+        explanation="The list names everything but the experts.",
+        difficulty="intermediate",
+        quote="modules_to_not_convert: " + ", ".join(plain(str(entry), 40) for entry in kept.value[:6]),
+    )
+
+
+def read_settings(text: str) -> dict[str, str]:
+    """Sampling settings that a text states, by name: ``temperature``, ``top_p``, ``top_k``, ``min_p``."""
+    found: dict[str, str] = {}
+    for match in _SETTING.finditer(text):
+        name = match[1].lower().replace("-", "").replace("_", "")
+        found.setdefault(name if name == "temperature" else f"{name[:3]}_{name[3:]}", match[2])
+    return found
+
+
+def _two_modes(model: Model) -> Cited | None:
+    """Temperature and top-p for one of two modes: the options are all combinations of what the card names."""
+    modes: dict[str, tuple[dict[str, str], Passage]] = {}
+    for passage in model.document.passages:
+        named, settings = _MODE.search(passage.text), read_settings(passage.text)
+        if named and {"temperature", "top_p"} <= settings.keys():
+            modes.setdefault(named[1].lower(), (settings, passage))
+    if modes.keys() != {"thinking", "non-thinking"}:
+        return None
+    (off, passage), (on, other) = modes["non-thinking"], modes["thinking"]
+    if any(off[name] == on[name] for name in ("temperature", "top_p")):
+        return None
+    pairs = {
+        (temperature, top_p): f"`temperature={temperature}` with `top_p={top_p}`"
+        for temperature in (off["temperature"], on["temperature"])
+        for top_p in (off["top_p"], on["top_p"])
+    }
+    key, swapped = (off["temperature"], off["top_p"]), (on["temperature"], on["top_p"])
+    return Cited(
+        stem=f"A program uses {model.name} in non-thinking mode. Which settings does the card suggest?",
+        key=pairs[key],
+        wrong=tuple(
+            (text, "That is for thinking mode." if pair == swapped else "That mixes the settings of the two modes.")
+            for pair, text in pairs.items()
+            if pair != key
+        ),
+        facts=(*cited(passage), *cited(other)),
+        explanation=f"The card says: “{plain(passage.text)}”",
+        quote=" / ".join(
+            f"{mode} mode: temperature {settings['temperature']}, top-p {settings['top_p']}" for mode, (settings, _) in modes.items()
+        ),
+    )
+
+
+def _temperature(model: Model) -> Cited | None:
+    found = _stated_temperature(model)
+    if found is None:
+        return None
+    value, fact, quote = found
+    far = [other for other in _TEMPERATURES if abs(other - float(value)) > 0.15]
+    start = len(model.document.text) % (len(far) - 2)
+    return Cited(
+        stem=f"Which temperature does the card of {model.name} use or recommend?",
+        key=value,
+        wrong=tuple(
+            (
+                str(other),
+                f"The card has {value}; a {'higher' if other > float(value) else 'lower'} temperature makes answers "
+                f"{'more varied' if other > float(value) else 'more alike'}.",
+            )
+            for other in far[start : start + 3]
+        ),
+        facts=(fact,),
+        explanation=f"The card says: “{plain(quote)}”",
+        quote=quote,
+    )
+
+
+def _stated_temperature(model: Model) -> tuple[str, Fact, str] | None:
+    """A temperature with its place: recommended, else listed, else used in code."""
+    passages = model.document.passages
+    for passage in passages:
+        if match := _RECOMMENDED.search(passage.text):
+            return match[1], at(passage.span, "card"), sentence(passage.text, match)
+    texts = [(passage.text, passage.span) for passage in passages] + [(block.code, block.span) for block in model.document.code_blocks]
+    for text, span in texts:
+        for match in _SETTING.finditer(text):
+            if match[1].lower() == "temperature" and 0.1 <= float(match[2]) <= 1.2:
+                return match[2], at(span, "card"), match[0]
+    return None

@@ -79,3 +79,19 @@ def shell() -> Iterator[Any]:
     instance.run_line_magic("load_ext", "alain_magics")
     yield instance
     InteractiveShell.clear_instance()
+
+
+@pytest.fixture
+def plugin(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The folder of an installed package that brings verbs of its own, here and in child processes."""
+    from alain_magics.commands import registry
+
+    folder = Path(__file__).parent / "plugin"
+    caches = (registry.find, registry._foreign)
+    monkeypatch.syspath_prepend(str(folder))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [str(folder), os.environ.get("PYTHONPATH")])))
+    for cache in caches:
+        cache.cache_clear()
+    yield folder
+    for cache in caches:
+        cache.cache_clear()

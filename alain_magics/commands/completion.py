@@ -135,7 +135,9 @@ def _files(text: str, folder: Path, suffixes: tuple[str, ...]) -> Iterator[str]:
 
 def _modules(text: str) -> list[str]:
     """Names of modules that begin with ``text``; private ones only where an underscore was typed."""
-    package, _, name = text.rpartition(".")
+    package, dot, name = text.rpartition(".")
+    if dot and not package:
+        return []  # the name of a hidden file
     if package:
         names = set(_children(package))
     else:

@@ -122,7 +122,8 @@ class Question(Part):
     ``literal`` says that the options are program text or output, to be shown as it is. Forms:
     ``predict`` the output, which ``call`` gives it, the first ``error``, ``numeric`` (typed; ``answer``,
     ``tolerance`` and ``unit`` instead of a correct option, while the options are foreseen slips) and a cited
-    ``single`` choice. Options stand in the order in which they are shown.
+    ``single`` choice. Options stand in the order in which they are shown. ``about`` marks questions about mere
+    ``signature``s, of which a lesson may hold few.
     """
 
     kind: Literal["question"] = "question"
@@ -139,6 +140,7 @@ class Question(Part):
     hint: str = ""
     difficulty: Difficulty = "beginner"
     objective: str = ""
+    about: str = ""
     citations: list[Citation] = []
     proof: Proof | None = None
 
@@ -212,6 +214,7 @@ class Bar(Part):
     value: float
     limit: float
     passed: bool
+    note: str = ""
 
 
 class QualityReport(Part):

@@ -72,17 +72,18 @@ class Selection:
         total = QUESTIONS[self.difficulty]
         rest: list[tuple[int, Question]] = []
         chosen: list[tuple[int, Question]] = []
+        answers: set[tuple[int, str]] = set()
         for form, share in MIX[self.difficulty].items():
             turns = _turns([[question for question in topic if question.form == form] for topic in topics])
-            wanted = max(1, round(total * share))
-            chosen += turns[:wanted]
-            rest += turns[wanted:]
-        keys = {(question.objective, question.form, _key_text(question)) for _, question in chosen}
-        for number, question in rest:
-            signature = (question.objective, question.form, _key_text(question))
-            if len(chosen) < total and signature not in keys:
-                keys.add(signature)
-                chosen.append((number, question))
+            wanted = len(chosen) + max(1, round(total * share))
+            for pair in turns:
+                if len(chosen) < wanted and _new_answer(pair, answers):
+                    chosen.append(pair)
+                else:
+                    rest.append(pair)
+        for pair in rest:
+            if len(chosen) < total and _new_answer(pair, answers):
+                chosen.append(pair)
         return sorted(chosen[:total], key=lambda pair: (pair[0], topics[pair[0]].index(pair[1])))
 
     def report(self, questions: list[Question], exercises: int) -> QualityReport:
@@ -108,6 +109,13 @@ def _turns(topics: list[list[Question]]) -> list[tuple[int, Question]]:
     return [(number, question) for *_, number, question in sorted(ranked, key=lambda entry: entry[:3])]
 
 
-def _key_text(question: Question) -> str:
-    """What is right, as text."""
-    return question.options[question.key].text if question.key is not None else str(question.answer)
+def _new_answer(pair: tuple[int, Question], answers: set[tuple[int, str]]) -> bool:
+    """Whether no chosen question of the topic has the same answer; if so, it is noted."""
+    number, question = pair
+    answer = str(question.answer) if question.key is None else question.options[question.key].text
+    if question.form == "call" and question.proof is not None:
+        answer = next((run.output for run in question.proof.runs if run.option == question.key), answer)
+    if (number, answer) in answers:
+        return False
+    answers.add((number, answer))
+    return True

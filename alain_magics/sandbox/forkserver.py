@@ -1,16 +1,18 @@
-"""Program of the sandboxed process: imports once, then runs each program in a forked child of its own.
+"""Program that runs inside the sandbox: import once, then run each program in a guarded child of its own.
 
-It is sent to the process as text and uses the standard library alone. It reads lines of JSON from its standard input
-(first the configuration, then one request a line) and answers each with a line of JSON on its standard output.
-The audit hook guards against accidents and careless code; the isolation around the process is the boundary.
+It is sent to a fresh interpreter as text and uses the standard library alone. What were standard input and output carry
+lines of JSON. In: the settings, then one line for each program. Out: ``{"state": "started"}``, then ``{"state": "ready"}``
+or the reason why the imports failed; then for each program a line that says how its child ended and how many bytes of
+report follow. A child can spoil its own report, but writes to no pipe that this process answers on.
 """
 
 from __future__ import annotations
 
-import ast
+import gc
 import importlib
 import io
 import json
+import math
 import os
 import random
 import select
@@ -18,291 +20,349 @@ import signal
 import sys
 import time
 import types
-import warnings
 from collections.abc import Callable
-from typing import Any
+from functools import partial
+from typing import Any, NoReturn
 
-FORBIDDEN = (
-    "_thread.start_new_thread", "ctypes.", "ftplib.", "http.client.", "imaplib.", "nntplib.", "os.chflags", "os.chmod",
-    "os.chown", "os.exec", "os.fork", "os.forkpty", "os.kill", "os.killpg", "os.link", "os.lockf", "os.mkdir",
-    "os.posix_spawn", "os.putenv", "os.remove", "os.removexattr", "os.rename", "os.rmdir", "os.setxattr", "os.spawn",
-    "os.startfile", "os.symlink", "os.system", "os.truncate", "os.utime", "poplib.", "pty.spawn", "resource.setrlimit",
-    "shutil.", "signal.pthread_kill", "smtplib.", "socket.", "subprocess.", "syslog.", "telnetlib.", "tempfile.",
-    "urllib.Request", "webbrowser.", "winreg.",
-)  # fmt: skip
-ALLOWED_WHILE_IMPORTING = ("_thread.start_new_thread", "ctypes.", "os.putenv", "socket.gethostname", "socket.__new__")
-WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
-
-
-class TooLong(BaseException):
-    """The time of a program is over."""
-
-
-class TooMuch(BaseException):
-    """A program printed more than it may."""
-
-
-class Guard:
-    """An audit hook that refuses, and remembers that it did: a program cannot hide it by catching the exception."""
-
-    def __init__(self, readable: list[str] | None) -> None:
-        self.mode = "off"
-        self.refused = ""
-        self._readable = readable
-        sys.addaudithook(self._hook)
-
-    def _hook(self, event: str, args: tuple[Any, ...]) -> None:
-        if self.mode == "off":
-            return
-        if event == "open":
-            self._opening(*args[:3])
-        elif event == "sqlite3.connect":
-            if args[0] != ":memory:":
-                self.refuse(f"opening the database {args[0]!r}")
-        elif event in ("os.listdir", "os.scandir"):
-            self._reading(args[0])
-        elif event.startswith(FORBIDDEN) and not (self.mode == "import" and event.startswith(ALLOWED_WHILE_IMPORTING)):
-            self.refuse(event)
-
-    def _opening(self, path: Any, mode: str | None, flags: int | None) -> None:
-        writes = (flags or 0) & WRITING if mode is None else set(mode) & set("wax+")
-        if writes and path != os.devnull:
-            self.refuse(f"writing to {path!r}")
-        self._reading(path)
-
-    def _reading(self, path: Any) -> None:
-        if self._readable is None or isinstance(path, int) or path is None:
-            return
-        full = os.path.realpath(os.fsdecode(path))
-        if not any(full == root or full.startswith(root.rstrip(os.sep) + os.sep) for root in self._readable):
-            self.refuse(f"reading {os.fsdecode(path)!r}")
-
-    def refuse(self, what: str) -> None:
-        """Remember the first thing that was refused, and raise."""
-        self.refused = self.refused or what
-        raise PermissionError(f"refused in the sandbox: {what}")
-
-
-class Printed(io.StringIO):
-    """Standard output in memory, with a limit in characters."""
-
-    def __init__(self, limit: int) -> None:
-        super().__init__()
-        self._limit = limit
-        self._size = 0
-
-    def write(self, text: str) -> int:
-        self._size += len(text)
-        if self._size > self._limit:
-            raise TooMuch
-        return super().write(text)
-
-
-def run_imports(names: list[str], seconds: float, guard: Guard) -> dict[str, Any]:
-    """Import the modules; the answer names what went wrong, if anything did."""
-    printed = sys.stdout = Printed(10_000)
-    warnings.simplefilter("ignore")
-    set_alarm(signal.ITIMER_REAL, signal.SIGALRM, seconds)
-    guard.mode = "import"
-    name = error = message = ""
-    try:
-        for name in names:
-            importlib.import_module(name)
-    except BaseException as problem:  # noqa: BLE001 - a module may raise anything, SystemExit too
-        missing = isinstance(problem, ModuleNotFoundError) and problem.name == name
-        error = "Missing" if missing else "Timeout" if isinstance(problem, TooLong) else type(problem).__name__
-        message = str(problem)[:300]
-    guard.mode = "off"
-    set_alarm(signal.ITIMER_REAL, signal.SIGALRM, 0)
-    sys.stdout = sys.__stdout__
-    if guard.refused and error:
-        error, message = "Refused", guard.refused
-    guard.refused = ""
-    return {"name": name, "error": error, "message": message, "printed": printed.getvalue()[:200]}
-
-
-def forbid_threads(guard: Guard) -> None:
-    """Have every way to start a thread refused: before Python 3.13 no audit event tells of it."""
-    import _thread
-    import threading
-
-    def refuse(*_: object, **__: object) -> None:
-        guard.refuse("starting a thread")
-
-    for module in (_thread, threading):
-        for name in ("start_new_thread", "start_new", "start_joinable_thread"):
-            for spelling in (name, "_" + name):
-                if hasattr(module, spelling):
-                    setattr(module, spelling, refuse)
-
-
-def set_alarm(timer: int, number: int, seconds: float) -> None:
-    """Raise :class:`TooLong` in this process after so many seconds of the timer; 0 ends the alarm."""
-
-    def ring(*_: object) -> None:
-        raise TooLong
-
-    signal.signal(number, ring)
-    signal.setitimer(timer, seconds)
-
-
-def set_limits(seconds: float, memory_mb: int) -> None:
-    """Limit CPU time, memory beyond what is in use already, and file sizes; no core files."""
+try:
     import resource
+except ImportError:  # Windows
+    resource = None  # type: ignore[assignment]
 
-    cpu = int(seconds) + 2
-    resource.setrlimit(resource.RLIMIT_CPU, (cpu, cpu))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+PROGRAM = "<program>"
+GRACE_SECONDS = 0.3
+IMPORT_MEMORY_MB = 8192
+MESSAGE_CHARACTERS = 2000
+READ_BYTES = 1 << 16
+
+
+def make_guard(
+    refuse: Callable[[str], NoReturn], readable: tuple[str, ...] | None, importing: list[bool] | None = None
+) -> Callable[[str, tuple[Any, ...]], None]:
+    """An audit hook that calls ``refuse`` with the name of a forbidden action, before it happens.
+
+    ``readable`` lists the folders that may be read, ``None`` for all. With ``importing``, the hook is on while that
+    list is not empty, and leaves ctypes alone, through which modules load their libraries. Whatever the hook uses is a
+    local name here, out of reach of a program that changes globals.
+    """
+    writing = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
+    always = ("/dev/null", "/dev/urandom", os.devnull)
+    files = frozenset(
+        "chflags chmod chown link lockf mkdir remove removexattr rename rmdir setxattr symlink truncate utime".split()
+    )
+    processes = frozenset("exec fork forkpty kill killpg posix_spawn spawn startfile startfile/2 system".split())
+    reading = frozenset(("os.listdir", "os.scandir"))
+    others = {
+        "_thread.start_joinable_thread": "starting a thread",
+        "_thread.start_new_thread": "starting a thread",
+        "gc.get_objects": "listing all objects",
+        "gc.get_referrers": "listing all objects",
+        "pty.spawn": "starting or ending a process",
+        "resource.prlimit": "changing limits",
+        "resource.setrlimit": "changing limits",
+        "signal.pthread_kill": "starting or ending a process",
+        "sqlite3.enable_load_extension": "loading a library",
+        "sqlite3.load_extension": "loading a library",
+        "subprocess.Popen": "starting or ending a process",
+        "webbrowser.open": "opening a browser",
+    }
+    prefixes = {"_winapi": "starting or ending a process", "syslog": "writing to the system log", "winreg": "the registry"}
+    cwd = os.getcwd()
+    fsdecode, normcase, realpath = os.fsdecode, os.path.normcase, os.path.realpath
+    join, normpath, pardir, separator = os.path.join, os.path.normpath, os.pardir, os.sep
+
+    def outside(path: str) -> bool:
+        full = join(cwd, path)
+        full = normcase(realpath(full) if pardir in full else normpath(full))
+        return not any(full == folder or full.startswith(folder + separator) for folder in readable or ())
+
+    def forbidden(event: str, arguments: tuple[Any, ...]) -> str:
+        if event == "open":
+            path, _, flags = arguments
+            name = fsdecode(path) if isinstance(path, (str, bytes)) else ""
+            if not name or name in always:
+                return ""
+            if flags & writing:
+                return f"opening {name!r} for writing"
+            return f"reading {name!r}" if readable is not None and outside(name) else ""
+        if event in others:
+            return others[event]
+        area, _, action = event.partition(".")
+        if area == "os":
+            if action in files:
+                return "changing files"
+            if action in processes:
+                return "starting or ending a process"
+            if readable is not None and event in reading and isinstance(arguments[0], (str, bytes)):
+                name = fsdecode(arguments[0])
+                return f"reading {name!r}" if outside(name) else ""
+            return ""
+        if area == "socket":
+            return "" if action == "gethostname" else "using the network"
+        if area == "ctypes":
+            return "using ctypes" if importing is None else ""
+        if event == "sqlite3.connect":
+            return "" if arguments[0] in (":memory:", b":memory:") else "opening a database file"
+        return prefixes.get(area, "")
+
+    def guard(event: str, arguments: tuple[Any, ...]) -> None:
+        if (importing is None or importing) and (what := forbidden(event, arguments)):
+            refuse(what)
+
+    return guard
+
+
+class Capture(io.BytesIO):
+    """Standard output in memory; ``overflow`` is called when more than ``limit`` bytes are written."""
+
+    def __init__(self, limit: int, overflow: Callable[[], None]) -> None:
+        super().__init__()
+        self.limit = limit
+        self.overflow = overflow
+
+    def write(self, data: Any) -> int:
+        """Keep what fits."""
+        data = bytes(data)
+        room = self.limit - self.tell()
+        written = super().write(data[: max(room, 0)])
+        if len(data) > room:
+            self.overflow()
+        return written
+
+    def close(self) -> None:
+        """Keep what was printed when the program closes its output."""
+
+
+def write_all(descriptor: int, data: bytes) -> None:
+    """Write bytes to a pipe, however many."""
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+def line_of_frame(frame: types.FrameType | None) -> int | None:
+    """The innermost line of the program that is being run in a frame."""
+    while frame and frame.f_code.co_filename != PROGRAM:
+        frame = frame.f_back
+    return frame.f_lineno if frame else None
+
+
+def describe(error: BaseException) -> tuple[str, str, int | None]:
+    """Type, message and line in the program of an exception."""
+    line = None
+    trace = error.__traceback__
+    while trace:
+        if trace.tb_frame.f_code.co_filename == PROGRAM:
+            line = trace.tb_lineno
+        trace = trace.tb_next
+    if isinstance(error, SyntaxError) and error.filename == PROGRAM:
+        return type(error).__name__, str(error.msg), error.lineno
     try:
-        with open("/proc/self/statm") as file:
+        message = str(error)[:MESSAGE_CHARACTERS]
+    except BaseException:  # noqa: BLE001 (an exception of the program's own)
+        message = ""
+    return type(error).__name__, message, line
+
+
+def execute(code: str, namespace: dict[str, Any]) -> str:
+    """Run code as a notebook cell and return the repr of its last expression, if that is not ``None``."""
+    tree: Any = compile(code, PROGRAM, "exec", 0x400, dont_inherit=True)  # ast.PyCF_ONLY_AST, without importing ast
+    last = tree.body.pop() if tree.body and type(tree.body[-1]).__name__ == "Expr" else None
+    exec(compile(tree, PROGRAM, "exec", dont_inherit=True), namespace)  # noqa: S102 (what this file is for)
+    if last is None:
+        return ""
+    tree = compile("0", PROGRAM, "eval", 0x400, dont_inherit=True)
+    tree.body = last.value
+    value = eval(compile(tree, PROGRAM, "eval", dont_inherit=True), namespace)  # noqa: S307
+    return "" if value is None else repr(value)
+
+
+def run_program(program: dict[str, Any], settings: dict[str, Any], deliver: Callable[[bytes], None]) -> NoReturn:
+    """Run one program in this process, deliver a report as JSON, and end the process."""
+    encode, leave, frame_of = json.dumps, os._exit, sys._getframe
+    timer = partial(signal.setitimer, signal.ITIMER_REAL) if hasattr(signal, "setitimer") else lambda seconds: None
+
+    def finish(error: str = "", message: str = "", line: int | None = None, result: str = "") -> NoReturn:
+        timer(0)
+        try:
+            stdout.flush()
+        except ValueError:
+            pass  # the program detached it
+        printed = capture.getvalue()
+        if len(printed) + len(result) > capture.limit:
+            error, message, result = "OutputLimit", f"more than {capture.limit} bytes of output", ""
+        report = {
+            "stdout": printed.decode("utf-8", "replace"),
+            "result": result,
+            "error": error,
+            "message": message,
+            "line": line,
+        }
+        deliver(encode(report).encode())
+        leave(0)
+
+    def overflow() -> NoReturn:
+        finish("OutputLimit", f"more than {capture.limit} bytes of output", line_of_frame(frame_of()))
+
+    def refuse(what: str) -> NoReturn:
+        finish("Refused", f"{what} is not allowed in the sandbox", line_of_frame(frame_of()))
+
+    def late(_: int, frame: types.FrameType | None) -> NoReturn:
+        finish("Timeout", f"ran longer than {settings['seconds']:g} s", line_of_frame(frame))
+
+    capture = Capture(settings["output_bytes"], overflow)
+    stdout = sys.stdout = io.TextIOWrapper(capture, encoding="utf-8", newline="\n")
+    sys.argv = ["program", *program["argv"]]
+    main = sys.modules["__main__"] = types.ModuleType("__main__")
+    random.seed(settings["seed"])
+    limit_resources(settings)
+    if hasattr(signal, "SIGALRM"):
+        signal.signal(signal.SIGALRM, late)
+        timer(settings["seconds"])
+    readable = settings["readable"]
+    sys.addaudithook(make_guard(refuse, None if readable is None else tuple(readable)))
+    try:
+        result = execute(program["code"], main.__dict__)
+    except BaseException as error:  # noqa: BLE001 (whatever the program raises is its outcome)
+        described = describe(error)
+        error.__traceback__ = None
+        main.__dict__.clear()  # so that there is memory to report with
+        finish(*described)
+    finish(result=result)
+
+
+def limit_resources(settings: dict[str, Any]) -> None:
+    """Bound what a child uses. The system too refuses it threads and processes of its own, except to root."""
+    if resource is None:
+        return
+    seconds = math.ceil(settings["seconds"]) + 1
+    for name, bound in (("CPU", seconds), ("FSIZE", 0), ("CORE", 0), ("NPROC", 0)):
+        resource.setrlimit(getattr(resource, f"RLIMIT_{name}"), (bound, bound))
+    limit_memory(settings["memory_mb"])
+
+
+def limit_memory(megabytes: int) -> None:
+    """Bound the address space, beyond what this process already uses; does nothing where that cannot be known."""
+    try:
+        with open("/proc/self/statm", encoding="ascii") as file:
             used = int(file.read().split()[0]) * resource.getpagesize()
     except OSError:
         return
-    limit = used + memory_mb * 1024 * 1024
-    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    bound = used + (megabytes << 20)
+    resource.setrlimit(resource.RLIMIT_AS, (bound if hard == resource.RLIM_INFINITY else min(bound, hard), hard))
 
 
-def execute(code: str, argv: list[str], guard: Guard, output_bytes: int) -> dict[str, Any]:
-    """Run a program in this process as a notebook cell and say what came out."""
-    module = types.ModuleType("__main__")
-    sys.modules["__main__"] = module
-    sys.argv = ["program", *argv]
-    printed = sys.stdout = Printed(output_bytes)
-    sys.stderr = io.StringIO()
-    result = error = message = ""
-    line = None
-    guard.mode = "program"
-    try:
-        tree = ast.parse(code, "<program>")
-        last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
-        exec(compile(tree, "<program>", "exec"), vars(module))
-        if isinstance(last, ast.Expr):
-            value = eval(compile(ast.Expression(last.value), "<program>", "eval"), vars(module))
-            result = "" if value is None else repr(value)
-            if len(result) > output_bytes:
-                raise TooMuch
-    except BaseException as problem:  # noqa: BLE001 - a program may raise anything
-        names = {TooLong: "Timeout", TooMuch: "OutputLimit"}
-        error = names.get(type(problem), type(problem).__name__)
-        message, line = describe(problem)
-        result = ""
-    guard.mode = "off"
-    if guard.refused:
-        error, message = "Refused", guard.refused
-    return {"stdout": printed.getvalue(), "result": result, "error": error, "message": message, "line": line}
+def import_modules(settings: dict[str, Any], send: Callable[..., None]) -> None:
+    """Import what programs will use; when that fails, say why and end the process."""
+    leave = os._exit
+    name = ""
 
+    def fail(state: str, message: str = "") -> NoReturn:
+        send(state=state, module=name, message=message)
+        leave(0)
 
-def describe(problem: BaseException) -> tuple[str, int | None]:
-    """The text of an exception and the innermost line of the program that it passed."""
-    try:
-        message = str(problem)[:500]
-    except BaseException:  # noqa: BLE001 - a program defines its exceptions
-        message = ""
-    line = problem.lineno if isinstance(problem, SyntaxError) else None
-    trace = problem.__traceback__
-    while trace is not None:
-        if trace.tb_frame.f_code.co_filename == "<program>":
-            line = trace.tb_lineno
-        trace = trace.tb_next
-    return message, line
-
-
-def in_child(request: dict[str, Any], config: dict[str, Any], guard: Guard) -> dict[str, Any]:
-    """What a forked child does: limits, then the program."""
-    seconds = config["seconds"]
-    random.seed(config["seed"])
-    forbid_threads(guard)
-    try:
-        set_limits(seconds, config["memory_mb"])
-        set_alarm(signal.ITIMER_PROF, signal.SIGPROF, seconds)
-        set_alarm(signal.ITIMER_REAL, signal.SIGALRM, seconds * 3)
-        answer = execute(request["code"], request["argv"], guard, config["output_bytes"])
-        signal.setitimer(signal.ITIMER_PROF, 0)
+    importing = [True]
+    readable = settings["readable"]
+    roots = None if readable is None else tuple(readable)
+    capture = Capture(settings["output_bytes"], lambda: fail("printed"))
+    stdout = sys.stdout = io.TextIOWrapper(capture, encoding="utf-8")
+    if resource is not None:
+        signal.setitimer(signal.ITIMER_REAL, settings["import_seconds"])  # SIGALRM ends this process
+        limit_memory(IMPORT_MEMORY_MB)
+    sys.addaudithook(make_guard(lambda what: fail("refused", what), roots, importing))
+    for name in settings["imports"]:  # noqa: B007 (read by fail)
+        try:
+            importlib.import_module(name)
+        except ModuleNotFoundError as error:
+            if error.name == name.partition(".")[0]:
+                fail("missing")
+            fail("raised", f"ModuleNotFoundError: {error}")
+        except SystemExit as error:
+            fail("left", str(error))
+        except BaseException as error:  # noqa: BLE001 (whatever the module raises is reported)
+            kind, message, _ = describe(error)
+            fail("raised", f"{kind}: {message}" if message else kind)
+        stdout.flush()
+        if capture.tell():
+            fail("printed")
+    importing.clear()
+    if resource is not None:
         signal.setitimer(signal.ITIMER_REAL, 0)
-    except MemoryError:
-        return failure("MemoryError")
-    except TooLong:
-        return failure("Timeout")
-    return answer
+        _, hard = resource.getrlimit(resource.RLIMIT_AS)
+        resource.setrlimit(resource.RLIMIT_AS, (hard, hard))
 
 
-def failure(error: str, message: str = "") -> dict[str, Any]:
-    """The answer where a program left none."""
-    return {"stdout": "", "result": "", "error": error, "message": message, "line": None}
+def read_report(report: int, requests: int, deadline: float, most: int) -> tuple[bytes, bool]:
+    """What a child reports until it closes its pipe, and whether the deadline passed; ends when nobody asks any more."""
+    data = bytearray()
+    while len(data) <= most:
+        ready, _, _ = select.select([report, requests], [], [], max(0, deadline - time.monotonic()))
+        if requests in ready:  # nothing is asked before the answer: the other side has gone
+            raise EOFError
+        if not ready:
+            return bytes(data), True
+        chunk = os.read(report, READ_BYTES)
+        if not chunk:
+            return bytes(data), False
+        data += chunk
+    return b"", False
 
 
-def fork_and_wait(request: dict[str, Any], config: dict[str, Any], guard: Guard, private: list[int]) -> dict[str, Any]:
-    """Run a request in a forked child; whatever the child does, there is an answer in time."""
-    reading, writing = os.pipe()
+def fork_program(line: bytes, settings: dict[str, Any], requests: int, replies: int) -> tuple[dict[str, Any], bytes]:
+    """Run one program in a child; return how that ended, and its report."""
+    started = time.monotonic()
+    reading, report = os.pipe()
     child = os.fork()
     if child == 0:
-        os.close(reading)
-        for descriptor in private:
-            os.close(descriptor)
         try:
-            data = json.dumps(in_child(request, config, guard)).encode()
-            while data:
-                data = data[os.write(writing, data) :]
+            for descriptor in (requests, replies, reading):
+                os.close(descriptor)
+            run_program(json.loads(line), settings, partial(write_all, report))
         finally:
-            os._exit(0)
-    os.close(writing)
-    data, ended = collect(reading, time.monotonic() + config["seconds"] * 3 + 1, 8 * config["output_bytes"] + 100_000)
-    os.close(reading)
-    if not ended:
-        os.kill(child, signal.SIGKILL)
-    _, status = os.waitpid(child, 0)
+            os._exit(1)
+    os.close(report)
+    deadline = started + settings["seconds"] + GRACE_SECONDS
     try:
-        answer = json.loads(data)
-        if ended and isinstance(answer, dict) and set(answer) == set(failure("")):
-            return answer
-    except ValueError:
-        pass
-    if not ended or (os.WIFSIGNALED(status) and os.WTERMSIG(status) in (signal.SIGXCPU, signal.SIGPROF, signal.SIGALRM)):
-        return failure("Timeout", "it was ended by force")
-    number = os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.waitstatus_to_exitcode(status)
-    return failure("Crash", f"the process ended without an answer ({number})")
-
-
-def collect(descriptor: int, deadline: float, most: int) -> tuple[bytes, bool]:
-    """Read until the end, the deadline or the limit; say whether the end was reached."""
-    data = b""
-    while len(data) <= most:
-        left = deadline - time.monotonic()
-        if left <= 0 or not select.select([descriptor], [], [], left)[0]:
-            return data, False
-        piece = os.read(descriptor, 65536)
-        if not piece:
-            return data, True
-        data += piece
-    return data, False
+        body, late = read_report(reading, requests, deadline, 8 * settings["output_bytes"] + READ_BYTES)
+    finally:  # in a process space of its own, whatever the child left behind ends with it
+        os.kill(-1 if settings["own_processes"] else child, signal.SIGKILL)
+        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        os.close(reading)
+    return {"late": late, "status": status, "seconds": time.monotonic() - started}, body
 
 
 def serve() -> None:
-    """Read the configuration, import, then answer requests until the input ends."""
-    requests = os.fdopen(os.dup(0), "rb")
-    answers = os.dup(1)
+    """Answer until the other side closes its end; without ``os.fork``, answer once."""
+    requests, replies = os.fdopen(os.dup(0), "rb"), os.dup(1)
     null = os.open(os.devnull, os.O_RDWR)
-    for descriptor in (0, 1, 2):
-        os.dup2(null, descriptor)
-    config = json.loads(requests.readline())
-    sys.path[:0] = config["paths"]
-    guard = Guard(config["readable"])
+    for standard in (0, 1, 2):
+        os.dup2(null, standard)
+    os.close(null)
 
-    def answer(data: dict[str, Any]) -> None:
-        line = json.dumps(data).encode() + b"\n"
-        while line:
-            line = line[os.write(answers, line) :]
+    def send(**fields: Any) -> None:
+        write_all(replies, json.dumps(fields).encode() + b"\n")
 
-    answer(run_imports(config["imports"], config["import_seconds"], guard))
-    run: Callable[..., dict[str, Any]] = fork_and_wait
+    settings = json.loads(requests.readline())
+    sys.path[:] = settings["path"]
+    send(state="started")
+    import_modules(settings, send)
+    send(state="ready")
+    gc.freeze()
     for line in requests:
-        request = json.loads(line)
-        if config["fork"]:
-            answer(run(request, config, guard, [answers, requests.fileno()]))
-        else:
-            answer(in_child(request, config, guard))
+        if not settings["fork"]:
+
+            def answer(body: bytes, started: float = time.monotonic()) -> None:
+                send(late=False, status=0, seconds=time.monotonic() - started, length=len(body))
+                write_all(replies, body)
+
+            run_program(json.loads(line), settings, answer)
+        try:
+            ended, body = fork_program(line, settings, requests.fileno(), replies)
+        except EOFError:
             return
+        send(**ended, length=len(body))
+        write_all(replies, body)
 
 
 if __name__ == "__main__":

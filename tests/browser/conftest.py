@@ -21,6 +21,7 @@ from playwright.sync_api import Browser, Page, Route, sync_playwright
 import alain_magics
 
 PACKAGE = Path(alain_magics.__file__).parent
+AXE = PACKAGE.parent / "labextension" / "node_modules" / "axe-core" / "axe.min.js"
 CHROMIUM_ARGS = [
     "--no-sandbox",
     "--disable-gpu",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Literal
@@ -71,8 +70,10 @@ async def _stumble(context: Context, request: StumbleRequest) -> AsyncIterator[E
         case "unfinished":
             yield Done({}, "something did not hold", exit_status=1)
         case "stubborn":
-            time.sleep(0.3)
-            await asyncio.sleep(60)
+            try:
+                await asyncio.sleep(60)
+            except asyncio.CancelledError:
+                await asyncio.sleep(1)
 
 
 class EverythingRequest(Request):

@@ -26,11 +26,17 @@ def parameters(value: object) -> list[dict[str, str | None]] | None:
         {
             "name": parameter.name,
             "kind": parameter.kind.name,
-            "default": None if parameter.default is parameter.empty else repr(parameter.default)[:80],
+            "default": None if parameter.default is parameter.empty else shown(parameter.default),
             "annotation": "" if parameter.annotation is parameter.empty else str(parameter.annotation)[:80],
         }
         for parameter in signature.parameters.values()
     ]
+
+
+def shown(default: object) -> str:
+    """A default as its repr, the same in every process."""
+    text = repr(default)
+    return "..." if " at 0x" in text or len(text) > 80 else text
 
 
 def document(value: object) -> str:

@@ -18,7 +18,7 @@ from alain_magics.lessons.values import parsed, same_value, shape, workable
 LONGEST_KEY = 60
 LONGEST_OPTION = 90
 DISTRACTORS = 3
-MUTANTS = 24
+MUTANTS = 16
 DULL = {"True", "False", "None", "[]", "()", "{}", "set()", "''", "NotImplemented", "Ellipsis"}
 
 
@@ -86,13 +86,11 @@ class ItemMaker:
         last = example.source.splitlines()[-1]
         if last.startswith("print("):
             return "What does this code print?"
-        tree = ast.parse(example.source)
-        node = tree.body[-1].value if isinstance(tree.body[-1], ast.Expr) else None
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name | ast.Attribute):
-            return f"What does `{ast.unparse(node.func)}` return here?" if len(ast.unparse(node.func)) < 40 else (
-                "What does the last line show?"
-            )
-        return "What does the last line show?"
+        node = ast.parse(example.source).body[-1]
+        call = node.value.func if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call) else None
+        name = ast.unparse(call) if isinstance(call, ast.Name | ast.Attribute) else ""
+        telling = name and len(name) < 40 and name.rpartition(".")[2] in {path.rpartition(".")[2] for path in example.calls}
+        return f"What does `{name}` return here?" if telling else "What does the last line show?"
 
     def _explain(self, example: Example) -> str:
         item = self._document.object(example.calls[0]) if example.calls else None
@@ -107,7 +105,7 @@ class ItemMaker:
         if "\n" in example.source or len(example.source) > LONGEST_KEY:
             return None
         wrong = [(m.source, m.program, m.how) for m in self._mutator.mutants(example) if m.setup == example.setup]
-        wrong = [entry for entry in wrong if entry[2] not in ("other data", "printed, not shown")][:16]
+        wrong = [entry for entry in wrong if entry[2] not in ("other data", "printed, not shown")][:12]
         wrong += [
             (other.source, other.program, "another call")
             for other in others
@@ -246,7 +244,7 @@ def choose_calls(runs: list[tuple[str, Run]], avoid: Sequence[str]) -> list[tupl
             again = any(same_value(other[1].output, known.output) for _, known in distinct)
             if not again or run.output in ("True", "False"):
                 distinct.append(other)
-        if len(distinct) >= DISTRACTORS - 1 and any(other[1].how != "off by one" for other in distinct):
+        if len(distinct) >= DISTRACTORS - 1 and any(other[1].how not in ("off by one", "key") for other in distinct):
             return [(text, run), *distinct[:DISTRACTORS]]
     return []
 

@@ -23,6 +23,7 @@ from alain_magics.lessons.teachers.module.topics import Group, group_topics
 EXAMPLES_FOR_LESSON = 6
 OBJECTS_FOR_LESSON = 3
 MOST_EXAMPLES = 250
+TRIES = 30
 TOPICS = {"beginner": 4, "intermediate": 5, "advanced": 5}
 
 
@@ -38,6 +39,7 @@ class ModuleTeacher:
         self._mutator = Mutator(document, self._siblings)
         self._outputs: dict[str, str] = {}
         self._examples: list[Example] = []
+        self._tries = 3
         self.dropped: dict[str, int] = {}
 
     async def outline(self, document: ModuleDocument, brief: Brief) -> Outline:
@@ -58,6 +60,7 @@ class ModuleTeacher:
                 self._outputs[example.program] = example.want
                 self._examples.append(example)
         groups = group_topics(document, self._examples, self._siblings, TOPICS[brief.difficulty] if full else 2)
+        self._tries = max(3, TRIES // max(1, sum(len(group.objects) for group in groups)))
         summary = _first_sentence(document)
         return Outline(
             kind="lesson" if full else "tour",
@@ -138,14 +141,13 @@ class ModuleTeacher:
         for item in group.objects:
             own = group.examples[item.path]
             shown = shown_example(own)
-            displayed = self._outputs[shown.program]
             others = [example for example in own if example is not shown and not example.raises]
             others += await self._transferred(item, group, taken={example.source for example in own})
             pool += [shown, *others]
-            for example in others[:6]:
+            for example in others[: self._tries]:
                 found.append(await maker.predict(example))
-            for example in (shown, *others)[:5]:
-                found.append(await maker.call(example, others, avoid=[displayed] if example is shown else []))
+            for example in (shown, *others)[: self._tries]:
+                found.append(await maker.call(example, others, avoid=[self._outputs[example.program]]))
             found.append(maker.single(item))
         for fault in (await find_faults(document, self._prover, pool))[:4]:
             found.append(await maker.error(fault.example, fault.imports, fault.lines))

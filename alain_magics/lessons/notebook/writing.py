@@ -1,0 +1,134 @@
+"""The cells of a lesson."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from alain_magics.lessons.exercises import UNSOLVED, Verdict
+from alain_magics.lessons.graded import without_keys
+from alain_magics.lessons.notebook import sources
+from alain_magics.lessons.notebook.outputs import to_outputs
+from alain_magics.lessons.notebook.standin import SETUP
+from alain_magics.lessons.payload import encode
+from alain_magics.lessons.questions import as_html, as_text
+from alain_magics.lessons.schema import CodeStep, Exercise, Lesson, Part, Question, Section, TextStep, content_hash
+from alain_magics.text import neutralise
+
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
+
+
+@dataclass
+class Cell:
+    """A cell to be written: ``id`` is that of its step, ``fields`` are those that its source does not show."""
+
+    kind: str
+    source: str
+    id: str = ""
+    code: bool = False
+    hidden: bool = False
+    fields: dict[str, Any] = field(default_factory=dict)
+    outputs: list[NotebookNode] = field(default_factory=list)
+
+    def node(self, cell_id: str) -> NotebookNode:
+        """The cell as nbformat has it."""
+        from nbformat.v4 import new_code_cell, new_markdown_cell
+
+        mark = {"v": 1, "kind": self.kind, "id": self.id, "sha": content_hash(self.source), "fields": self.fields}
+        metadata: dict[str, Any] = {"alain": {name: value for name, value in mark.items() if value}}
+        if self.hidden:
+            metadata |= {"jupyter": {"source_hidden": True}, "cellView": "form", "tags": [f"alain-{self.kind}"]}
+        if self.code:
+            return new_code_cell(self.source, id=cell_id, metadata=metadata, outputs=self.outputs)
+        return new_markdown_cell(self.source, id=cell_id, metadata=metadata)
+
+
+def written(lesson: Lesson, *, machine: dict[str, Any] | None, graded: bool) -> NotebookNode:
+    """The whole notebook; the identifier of a cell depends on the step it belongs to, not on its place."""
+    from nbformat.v4 import new_notebook
+
+    if graded:
+        lesson = without_keys(lesson)
+    seen: Counter[tuple[str, str]] = Counter()
+    nodes = []
+    for cell in _cells(lesson, graded=graded):
+        name = (cell.kind, cell.id)
+        seen[name] += 1
+        nodes.append(cell.node(content_hash([*name, seen[name]])[:12]))
+    metadata: dict[str, Any] = {
+        "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+        "language_info": {"name": "python"},
+        "alain": {"v": 1, "graded": graded, "lesson": lesson.model_dump(mode="json", exclude={"sections"})},
+    }
+    if machine is not None:
+        metadata["alain_run"] = machine
+    return new_notebook(cells=nodes, metadata=metadata)
+
+
+def _cells(lesson: Lesson, *, graded: bool) -> Iterator[Cell]:
+    yield Cell("intro", sources.intro_source(lesson))
+    yield Cell("setup", SETUP, code=True, hidden=True)
+    origin = content_hash([lesson.title, lesson.source.kind, lesson.source.ref])[:12]
+    belongs = {"id": f"l-{origin}", "title": lesson.title}
+    numbers: Counter[str] = Counter()
+    for section in lesson.sections:
+        yield _heading(section)
+        for step in section.steps:
+            numbers[step.kind] += 1
+            match step:
+                case TextStep():
+                    yield _text(step)
+                case CodeStep():
+                    outputs = to_outputs(step.source, step.output)
+                    yield Cell("code", step.source, step.id, code=True, fields=_rest(step, "source"), outputs=outputs)
+                case Question():
+                    yield from _question(step, numbers["question"], belongs, graded=graded)
+                case Exercise():
+                    yield from _exercise(step, numbers["exercise"], graded=graded)
+    closing = sources.closing_source(lesson)
+    if closing:
+        yield Cell("closing", closing)
+
+
+def _heading(section: Section) -> Cell:
+    source = sources.heading_source(section.title)
+    shown = sources.read_heading(source) == section.title
+    return Cell("section", source, fields=_rest(section, "steps", "title" if shown else ""))
+
+
+def _text(step: TextStep) -> Cell:
+    source = neutralise(step.markdown)
+    return Cell("text", source, step.id, fields=_rest(step, "markdown" if source == step.markdown else ""))
+
+
+def _question(question: Question, number: int, belongs: dict[str, str], *, graded: bool) -> Iterator[Cell]:
+    """Stem and code, then the call that shows the question; its payload names the lesson, for the learner's progress."""
+    part_id = question.id or question.content_id()
+    named = question if "lesson" in (question.model_extra or {}) else question.model_copy(update={"lesson": belongs})
+    source = sources.encoded_source(question, encode(named), number, graded=graded)
+    views = {"text/plain": as_text(question), "text/html": as_html(question)}
+    yield Cell("stem", sources.stem_source(question), part_id)
+    yield Cell("question", source, part_id, code=True, hidden=True, outputs=_shown(views))
+
+
+def _exercise(exercise: Exercise, number: int, *, graded: bool) -> Iterator[Cell]:
+    """The task, the starter, then the call that checks it."""
+    source = sources.encoded_source(exercise, encode(exercise), number, graded=graded)
+    views = Verdict(False, UNSOLVED).views()
+    yield Cell("task", neutralise(exercise.task), exercise.id)
+    yield Cell("starter", exercise.starter, exercise.id, code=True)
+    yield Cell("exercise", source, exercise.id, code=True, hidden=True, outputs=_shown(views))
+
+
+def _shown(views: dict[str, str]) -> list[NotebookNode]:
+    from nbformat.v4 import new_output
+
+    return [new_output("execute_result", data=views)]
+
+
+def _rest(part: Part, *shown: str) -> dict[str, Any]:
+    """The fields of a part but those that its cell shows and those that have their usual value."""
+    return part.model_dump(mode="json", exclude={"kind", "id", *shown}, exclude_defaults=True)

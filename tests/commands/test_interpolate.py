@@ -1,0 +1,59 @@
+"""Names of variables in a cell become their values; nothing else changes."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from alain_magics.commands.interpolate import interpolate
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("{name}", "Ada"),
+        ("Hello {name}, {name}!", "Hello Ada, Ada!"),
+        ("{{name}}", "{name}"),
+        ('{"key": {name}}', '{"key": Ada}'),
+        ("{{name}+1}", "{Ada+1}"),
+        ("{größe}", "7"),
+        ("{other}", "{other}"),
+        ("{{other}}", "{{other}}"),
+        ("{ name }", "{ name }"),
+        ("{name.upper()}", "{name.upper()}"),
+        ("{name!r} {name:>9} {0} {}", "{name!r} {name:>9} {0} {}"),
+        (r"\frac{a}{b} \sqrt{{x}}", r"\frac{a}{b} \sqrt{{x}}"),
+        ("{", "{"),
+        ("}{", "}{"),
+        ("{% if name %}{{ name }}{% endif %}", "{% if name %}{{ name }}{% endif %}"),
+        ("${name}", "$Ada"),
+    ],
+)
+def test_exactly_the_names_of_variables_are_replaced(text: str, expected: str):
+    assert interpolate(text, {"name": "Ada", "größe": 7}).text == expected
+
+
+def test_a_value_is_not_looked_at_again():
+    assert interpolate("{a}", {"a": "{b} {{b}}", "b": "secret"}).text == "{b} {{b}}"
+
+
+def test_it_says_what_each_variable_put_in():
+    result = interpolate("{a} {b} {a} {{c}}", {"a": "xyz", "b": 12, "c": "unused"})
+    assert result.sent == {"a": 6, "b": 2}
+
+
+braces = st.text(st.sampled_from("{}ab ") | st.characters(exclude_categories=["Cs"]))
+
+
+@given(braces)
+def test_without_variables_every_text_stays_byte_for_byte(text: str):
+    result = interpolate(text, {})
+    assert (result.text, result.sent) == (text, {})
+
+
+@given(st.lists(braces.filter(lambda text: "a" not in text and "b" not in text) | st.just(None)))
+def test_text_between_names_stays_byte_for_byte(parts: list[str | None]):
+    text = "".join("§{a}§" if part is None else part for part in parts)
+    expected = "".join("§{b}§" if part is None else part for part in parts)
+    assert interpolate(text, {"a": "{b}"}).text == expected

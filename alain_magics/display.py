@@ -7,6 +7,7 @@ import json
 import sys
 import time
 from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -96,9 +97,12 @@ class NotebookView(View):
         from IPython.display import display
 
         if event.kind == "lesson":
-            title, path = str(event.data["title"]), str(event.data["path"])
-            link = f'<a href="{quote(path)}" target="_blank">{html.escape(title)}</a>'
-            bundle = {"text/plain": plain(f"{title}: {path}"), "text/html": link}
+            title, path = str(event.data["title"]), Path(event.data["path"])
+            markup = html.escape(title)
+            if path.is_relative_to(Path.cwd()):  # where links of a notebook begin
+                link = quote(path.relative_to(Path.cwd()).as_posix())
+                markup = f'<a href="{link}" target="_blank">{markup}</a>'
+            bundle = {"text/plain": plain(f"{title}: {path}"), "text/html": markup}
             display(bundle, raw=True)  # type: ignore[no-untyped-call]
 
     def finish(self) -> None:

@@ -25,13 +25,13 @@ if TYPE_CHECKING:
     from markdown_it.tree import SyntaxTreeNode
 
 # What may follow three backticks: some renderers run other names (``mermaid`` fetches images).
-_LANGUAGES = frozenset(
-    "bash c console cpp css diff html ini java javascript js json pycon py python rst sh shell sql text toml ts "
-    "typescript xml yaml".split()
+_LANGUAGES = re.compile(
+    "bash|c|console|cpp|css|diff|html|ini|java|javascript|js|json|pycon|py|python|rst|sh|shell|sql|text|toml|ts"
+    "|typescript|xml|yaml"
 )
-_TAGS = frozenset(
-    "a blockquote br code em h1 h2 h3 h4 h5 h6 hr li ol p pre strong table tbody td th thead tr ul".split()
-)
+_HEADINGS = {"h1", "h2", "h3", "h4", "h5", "h6"}
+_TAGS = {"a", "blockquote", "br", "code", "em", "hr", "li", "ol", "p", "pre", "strong", "ul"} | _HEADINGS
+_TAGS |= {"table", "tbody", "td", "th", "thead", "tr"}
 _FORMULA = re.compile(r"\$\$[^$`]+(?<!\\)\$\$|\$(?![\s$])[^$`\n]*(?<![\s\\])\$(?![0-9$])")
 # Commands of MathJax and KaTeX that make links, styles, elements or further commands.
 _ACTIVE_COMMAND = re.compile(
@@ -85,7 +85,7 @@ def render(markdown: str) -> str:
 
     return nh3.clean(
         _parser().render(neutralise(markdown)),
-        tags=set(_TAGS),
+        tags=_TAGS,
         attributes={"a": {"href"}, "ol": {"start"}},
         attribute_filter=lambda _tag, name, value: value if name != "href" or _safe(value) else None,
         url_schemes={"http", "https", "mailto"},
@@ -166,7 +166,9 @@ def _block(node: SyntaxTreeNode) -> str:
             return f"{'#' * int(node.tag[1])} {text}".rstrip()
         case "fence" | "code_block":
             language = node.info.split()[0].lower() if node.info.split() else ""
-            return re.sub(r"^$", _BLANK, fenced(node.content, language if language in _LANGUAGES else ""), flags=re.M)
+            return re.sub(
+                r"^$", _BLANK, fenced(node.content, language if _LANGUAGES.fullmatch(language) else ""), flags=re.M
+            )
         case "hr":
             return "___"
         case "blockquote":
@@ -180,7 +182,7 @@ def _block(node: SyntaxTreeNode) -> str:
 
 
 def _quote(node: SyntaxTreeNode) -> str:
-    # A line with nothing but ">" is not empty for JupyterLab, so code that it could take for a formula splits the quote.
+    # A line with only ">" is not empty for JupyterLab, so code in which it could begin a formula splits the quote.
     code = "".join(inner.content for inner in node.walk() if inner.type in ("fence", "code_block"))
     empty = "" if re.search(r"\$|\\begin|\\end", code, re.IGNORECASE) else ">"
     return "\n".join(f"> {line}" if line else empty for line in _blocks(node.children).split("\n"))
@@ -272,11 +274,8 @@ def _destination(url: str) -> str:
 
 def _guarded(text: str) -> str:
     """Lines none of which begins a block."""
-    lines = []
-    for line in text.split("\n"):
-        line = _NUMBERED.sub(r"\1\\", line.strip(" \t"), count=1)
-        lines.append(f"\\{line}" if _BLOCK_START.match(line) else line)
-    return "\n".join(lines)
+    lines = (_NUMBERED.sub(r"\1\\", line.strip(" \t")) for line in text.split("\n"))
+    return "\n".join(f"\\{line}" if _BLOCK_START.match(line) else line for line in lines)
 
 
 def _longest_run(code: str) -> int:

@@ -38,8 +38,7 @@ class Workspace:
         self.notices: list[str] = []
         self._database = database
         self._store: Store | None = None
-        self._sandboxes: dict[tuple[str, float, int], Sandbox] = {}
-        self._lock = threading.RLock()
+        self._lock = threading.Lock()
 
     @property
     def settings(self) -> Settings:
@@ -79,22 +78,15 @@ class Workspace:
 
     def sandbox(self, settings: Settings | None = None) -> Sandbox:
         """Return the place where programs run as the settings (by default the present ones) want it."""
-        from alain_magics.sandbox import Sandbox
-        from alain_magics.sandbox.outcome import Limits
+        from alain_magics.sandbox import Limits, Sandbox
 
         wanted = settings or self.settings
-        key = (wanted.isolation, wanted.item_seconds, wanted.item_memory_mb)
-        with self._lock:
-            if key not in self._sandboxes:
-                limits = Limits(seconds=wanted.item_seconds, memory_mb=wanted.item_memory_mb)
-                self._sandboxes[key] = Sandbox(level=wanted.isolation, limits=limits)
-            return self._sandboxes[key]
+        limits = Limits(seconds=wanted.item_seconds, memory_mb=wanted.item_memory_mb)
+        return Sandbox(level=wanted.isolation, limits=limits)
 
     def close(self) -> None:
-        """Close what was made; the next use makes it anew."""
+        """Close the database; the next use opens it again."""
         with self._lock:
-            while self._sandboxes:
-                self._sandboxes.popitem()[1].close()
             if self._store:
                 self._store.close()
                 self._store = None

@@ -172,19 +172,36 @@ def test_fish_completes(plugin, command, tmp_path: Path, line: str):
     assert sorted(done.stdout.split("\n")[:-1]) == sorted(LINES[line])
 
 
-@pytest.mark.parametrize("line", ["alain cou", "alain everything --lev", "alain everything --level=h"])
-def test_zsh_completes(plugin, command, tmp_path: Path, line: str):
+@pytest.mark.parametrize(
+    ("line", "completed"),
+    [
+        ("alain cou", "alain count "),
+        ("alain everything --lev", "alain everything --level "),
+        ("alain everything --level=h", "alain everything --level=high "),
+        ("alain everything --out-file al", "alain everything --out-file alpha/"),
+    ],
+)
+def test_zsh_completes(plugin, command, tmp_path: Path, line: str, completed: str):
     zsh = shutil.which("zsh")
     require(zsh, "reason: zsh is not installed")
+    (tmp_path / "alpha").mkdir()
+    (tmp_path / ".zshrc").write_text(
+        "autoload -U compinit; compinit -D\n"
+        'eval "$(alain --completions zsh)"\n'
+        "tell() { print -r -- $BUFFER > typed; exit }\n"
+        "zle -N tell; bindkey '^X' tell\n"
+        "print ready\n"
+    )
     ours, theirs = pty.openpty()
-    environment = {**os.environ, "TERM": "dumb", "HOME": str(tmp_path), "ZDOTDIR": str(tmp_path)}
-    start = "autoload -U compinit; compinit -D; PS1=; unsetopt zle_bracketed_paste"
-    process = subprocess.Popen([zsh, "-f", "-i"], stdin=theirs, stdout=theirs, stderr=theirs, env=environment)
+    environment = {**os.environ, "TERM": "xterm", "HOME": str(tmp_path), "ZDOTDIR": str(tmp_path)}
+    process = subprocess.Popen(
+        [zsh, "-i"], stdin=theirs, stdout=theirs, stderr=theirs, env=environment, cwd=tmp_path, start_new_session=True
+    )
     os.close(theirs)
-    os.write(ours, f'{start}; eval "$(alain --completions zsh)"; echo rea"dy"\n'.encode())
     shown = b""
-    while b"ready\r" not in shown:
+    while b"ready" not in shown:
         shown += os.read(ours, 1000)
-    os.write(ours, f"{line}\t > {tmp_path}/typed; exit\n".encode())
+    os.write(ours, f"{line}\t\x18".encode())
     read_all(ours)
     process.wait(timeout=30)
+    assert (tmp_path / "typed").read_text() == completed + "\n"

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import io
 import time
+from pathlib import Path
+from typing import Any
 
 import pytest
+from IPython.core.displaypub import CapturingDisplayPublisher
 
 from alain_magics import display
 from alain_magics.commands.base import Context, Done, Partial, Progress
 from alain_magics.commands.registry import find
-from alain_magics.display import NotebookView, Result, TerminalView, View, show, shell_view
+from alain_magics.display import NotebookView, Result, TerminalView, View, shell_view, show
 from alain_magics.workspace import open_workspace
 
 
@@ -22,19 +25,13 @@ class Terminal(io.StringIO):
 
 
 @pytest.fixture
-def published(shell) -> list[dict[str, object]]:
-    """Collect what is published to the page."""
-    return shell.display_pub.outputs if hasattr(shell.display_pub, "outputs") else _captured(shell)
-
-
-def _captured(shell) -> list[dict[str, object]]:
-    from IPython.core.displaypub import CapturingDisplayPublisher
-
+def published(shell) -> list[dict[str, Any]]:
+    """What is published to the page."""
     shell.display_pub = CapturingDisplayPublisher(parent=shell)
     return shell.display_pub.outputs
 
 
-def texts(published: list[dict[str, object]]) -> list[str]:
+def texts(published: list[dict[str, Any]]) -> list[str]:
     return [output["data"]["text/plain"] for output in published]
 
 
@@ -47,7 +44,6 @@ def test_the_result_of_a_command_is_returned_and_the_display_emptied(plugin, pub
     assert run(NotebookView()).data == {"counted": 3}
     assert texts(published)[0] == "counting <b> (1 of 3) · 0 s"
     assert texts(published)[-1] == ""
-    assert [output["update"] for output in published if "Numbers" not in output["data"]["text/plain"]][0] is False
 
 
 def test_a_notebook_gets_one_display_that_is_drawn_rarely(plugin, published):
@@ -73,7 +69,7 @@ def test_what_was_put_off_is_drawn_when_nothing_comes(published):
 def test_what_is_shown_cannot_be_markup_or_steer_a_terminal(plugin, published):
     view = NotebookView()
     view.progress(Progress("<script>alert(1)</script>\x1b[31m", 1, 2))
-    view.partial(Partial("lesson", {"title": '<b onclick="x">', "path": 'a"><script>.ipynb'}))
+    view.partial(Partial("lesson", {"title": '<b onclick="x">', "path": str(Path.cwd() / 'a"><script>.ipynb')}))
     for output in published:
         assert "\x1b" not in output["data"]["text/plain"]
         assert "<script" not in output["data"]["text/html"]
@@ -81,9 +77,13 @@ def test_what_is_shown_cannot_be_markup_or_steer_a_terminal(plugin, published):
     assert 'max="2"' in published[0]["data"]["text/html"]
 
 
-def test_a_lesson_is_linked(published):
-    NotebookView().partial(Partial("lesson", {"title": "Numbers", "path": "my numbers.ipynb"}))
-    assert published[0]["data"]["text/html"] == '<a href="my%20numbers.ipynb" target="_blank">Numbers</a>'
+def test_a_lesson_is_linked_where_the_page_can_reach_it(published, tmp_path: Path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    NotebookView().partial(Partial("lesson", {"title": "Numbers", "path": str(tmp_path / "a" / "my numbers.ipynb")}))
+    NotebookView().partial(Partial("lesson", {"title": "Numbers", "path": "/elsewhere/numbers.ipynb"}))
+    reachable, elsewhere = published
+    assert reachable["data"]["text/html"] == '<a href="a/my%20numbers.ipynb" target="_blank">Numbers</a>'
+    assert elsewhere["data"] == {"text/html": "Numbers", "text/plain": "Numbers: /elsewhere/numbers.ipynb"}
 
 
 def test_a_piece_of_a_kind_that_is_not_known_is_not_shown(published):

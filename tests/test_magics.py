@@ -92,7 +92,7 @@ def test_a_cell_reaches_the_command_byte_for_byte(shell, plugin):
 
 def test_a_command_sees_the_users_names_and_not_those_of_ipython(shell, plugin):
     shell.run_cell("mine = 1; _private = 2; quit = 3")
-    assert shell.run_cell_magic("alain", "ask --yes", "").data["names"] == ["mine", "quit"]
+    assert shell.run_cell_magic("alain", "ask --yes", "x").data["names"] == ["mine", "quit"]
 
 
 def test_braces_and_dollars_of_a_line_are_not_expanded(shell, plugin):
@@ -183,7 +183,7 @@ def test_loading_again_adds_nothing_twice(shell):
     shell.run_line_magic("reload_ext", "alain_magics")
     assert [type(each).__name__ for each in shell.configurables].count("AlainMagics") == 1
     assert len(shell.Completer.custom_matchers) == 1
-    assert configured == {}
+    assert configured == {"item_seconds": 7.0}
 
 
 @pytest.mark.parametrize(

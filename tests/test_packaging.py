@@ -53,7 +53,7 @@ def wheel(built: Path) -> zipfile.ZipFile:
 
 @pytest.fixture(scope="module")
 def metadata(wheel: zipfile.ZipFile) -> Message:
-    return email.message_from_bytes(wheel.read(f"alain_magics-{VERSION}.dist-info/METADATA"))
+    return email.message_from_string(wheel.read(f"alain_magics-{VERSION}.dist-info/METADATA").decode())
 
 
 def test_the_wheel_holds_the_package_and_nothing_else(wheel: zipfile.ZipFile) -> None:
@@ -65,6 +65,7 @@ def test_the_wheel_holds_the_package_and_nothing_else(wheel: zipfile.ZipFile) ->
         if file.is_file() and not {"labextension", "__pycache__"} & set(file.relative_to(PACKAGE).parts)
     }
     assert code == sources
+    assert {Path(name).suffix for name in code} <= {".css", ".js", ".py", ".typed"}
     assert beside == {"alain_magics", f"alain_magics-{VERSION}.data", f"alain_magics-{VERSION}.dist-info"}
 
 
@@ -111,9 +112,7 @@ def test_the_sdist_holds_what_a_build_and_the_tests_need(built: Path) -> None:
         "tests/conftest.py",
     } <= names
     folders = {name.partition("/")[0] for name in names if "/" in name}
-    assert folders == {
-        "alain_magics", "benchmarks", "docs", "jupyter-config", "labextension", "notebooks", "tests",
-    }  # fmt: skip
+    assert folders == set(".ci alain_magics benchmarks docs jupyter-config labextension notebooks tests".split())
     assert [name for name in names if {"node_modules", "__pycache__", ".alain"} & set(name.split("/"))] == []
 
 
@@ -133,12 +132,12 @@ def test_what_the_package_imports_is_a_declared_dependency() -> None:
     assert {name for name in foreign if not declared & set(map(canonical, providers[name]))} == set()
 
 
-@pytest.mark.parametrize("command", [["-m", "alain_magics"], [str(Path(sys.executable).with_name("alain"))]])
-def test_the_version_is_printed(command: list[str]) -> None:
-    if not command[0].startswith("-"):
-        require(Path(command[0]).is_file(), "the package is not installed in this environment")
-    answer = subprocess.run([sys.executable, *command, "--version"], capture_output=True, text=True, check=True)
-    assert VERSION in answer.stdout
+def test_module_and_script_print_the_version() -> None:
+    script = Path(sys.executable).with_name("alain")
+    require(script.is_file(), "the package is not installed in this environment")
+    for command in ([sys.executable, "-m", "alain_magics"], [str(script)]):
+        answer = subprocess.run([*command, "--version"], capture_output=True, text=True, check=True)
+        assert answer.stdout == f"{VERSION}\n"
     assert alain_magics.__version__ == VERSION
 
 

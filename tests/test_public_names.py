@@ -49,10 +49,9 @@ def test_public_names_are_frozen() -> None:
     assert dir(alain_magics) == sorted(PUBLIC)
 
 
-@pytest.mark.parametrize("name", PUBLIC)
+@pytest.mark.parametrize("name", [name for name in PUBLIC if name != "__version__"])
 def test_every_public_name_resolves_and_is_documented(name: str) -> None:
-    value = getattr(alain_magics, name)
-    assert isinstance(value, str) or value.__doc__
+    assert getattr(alain_magics, name).__doc__
 
 
 def test_an_unknown_name_is_an_attribute_error() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
 import threading
@@ -85,6 +86,14 @@ def test_options_of_a_call_outrank_everything(project: Path):
     workspace = open_workspace(project)
     assert workspace.settings_with(item_seconds=5, difficulty=None).item_seconds == 5
     assert workspace.settings.item_seconds == 3
+
+
+def test_programs_run_as_the_settings_say(project: Path):
+    workspace = open_workspace(project)
+    loose, slow = "while True: pass", workspace.settings_with(isolation="limited", item_seconds=0.3)
+    outcome = asyncio.run(workspace.sandbox(slow).run(loose))
+    assert (outcome.error, outcome.level) == ("Timeout", "limited")
+    assert outcome.seconds < 2
 
 
 def test_a_wrong_setting_is_named_at_once(project: Path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import platform
 import time
 from collections.abc import AsyncIterator
@@ -13,7 +14,7 @@ from pydantic import Field
 
 from alain_magics.commands.base import Command, Context, Done, Event, Partial, Progress, Request
 from alain_magics.errors import AlainError, TargetError
-from alain_magics.lessons.schema import Difficulty, Lesson
+from alain_magics.lessons.schema import Difficulty, Lesson, content_hash
 
 
 class GenerateRequest(Request):
@@ -69,8 +70,11 @@ async def run(context: Context, request: GenerateRequest) -> AsyncIterator[Event
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
         }
         write_notebook(target, dumps(to_notebook(lesson, machine=machine)), force=request.force)
-    except AlainError as error:
+    except (AlainError, OSError) as error:
         workspace.jobs.fail(job, str(error))
+        raise
+    except asyncio.CancelledError:
+        workspace.jobs.cancel(job)
         raise
     data = summary(lesson, target, machine)
     workspace.jobs.finish(job, data)
@@ -108,6 +112,7 @@ def summary(lesson: Lesson, target: Path, machine: dict[str, Any]) -> dict[str, 
     kinds = [step.kind for step in lesson.steps()]
     return {
         "path": str(target),
+        "lesson": content_hash(lesson.model_dump(mode="json")),
         "kind": lesson.kind,
         "title": lesson.title,
         "difficulty": lesson.difficulty,

@@ -50,7 +50,7 @@ def _problem(test: Test, namespace: Mapping[str, Any]) -> str:
         name, arguments, keywords = _read_call(test.call)
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
         return f"Not checked: the test `{test.call}` is not a call with plain values."
-    function = namespace.get(name)
+    function: Any = namespace.get(name)
     if not _defined_here(function, namespace):
         return f"Not solved yet: define `{name}` with `def` in the cell above and run that cell first."
     try:
@@ -80,7 +80,7 @@ def _read_call(call: str) -> tuple[str, list[Any], dict[str, Any]]:
     return node.func.id, arguments, keywords
 
 
-def _defined_here(function: object, namespace: Mapping[str, Any]) -> bool:
+def _defined_here(function: Any, namespace: Mapping[str, Any]) -> bool:
     """Whether this is a function that a cell defined, decorated or not."""
     try:
         inner = inspect.unwrap(function) if callable(function) else None

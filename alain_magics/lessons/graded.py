@@ -28,7 +28,9 @@ def graded_keys(lesson: Lesson) -> dict[str, Any]:
     return {
         "version": 1,
         "title": lesson.title,
-        "keys": {bare.id: whole.model_dump(mode="json") for bare, whole in pairs if isinstance(whole, Question | Exercise)},
+        "keys": {
+            bare.id: whole.model_dump(mode="json") for bare, whole in pairs if isinstance(whole, Question | Exercise)
+        },
     }
 
 

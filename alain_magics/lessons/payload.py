@@ -48,7 +48,9 @@ def decode(payload: str) -> Question | Exercise:
         return model.model_validate(data)
     except ValidationError as error:
         where = ".".join(str(place) for place in error.errors()[0]["loc"])
-        raise PayloadError(f"The encoded {model.__name__.lower()} of this cell is damaged at {where!r}.", _AGAIN) from None
+        raise PayloadError(
+            f"The encoded {model.__name__.lower()} of this cell is damaged at {where!r}.", _AGAIN
+        ) from None
 
 
 def _no_constant(name: str) -> None:

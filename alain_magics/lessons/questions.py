@@ -1,7 +1,7 @@
 """Asking and grading: what a question looks like without a widget, and what an answer to it is worth.
 
 The views are pure functions of the question. They use nothing but escaping and the backtick rule, so that the stand-in
-of a notebook without this package (see :mod:`alain_magics.lessons.standin`) draws exactly the same.
+of a notebook without this package (see :mod:`alain_magics.lessons.notebook.standin`) draws exactly the same.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 
 from alain_magics.lessons.quality import balance_positions, bars, judge, mend, similar_stems
@@ -10,10 +11,11 @@ from alain_magics.lessons.schema import Difficulty, Exercise, QualityReport, Que
 QUESTIONS = {"beginner": 12, "intermediate": 14, "advanced": 16}
 FEWEST_QUESTIONS = 8
 FEWEST_FORMS = 3
+SAME_KIND = 3  # questions of one form about one object
 MIX: dict[Difficulty, dict[str, float]] = {
-    "beginner": {"predict": 0.5, "call": 0.2, "single": 0.1, "error": 0.2, "numeric": 0.5},
-    "intermediate": {"predict": 0.25, "call": 0.35, "single": 0.1, "error": 0.2, "numeric": 0.5},
-    "advanced": {"predict": 0.3, "call": 0.3, "single": 0.1, "error": 0.3, "numeric": 0.5},
+    "beginner": {"numeric": 0.5, "predict": 0.5, "call": 0.2, "error": 0.2, "single": 0.1},
+    "intermediate": {"numeric": 0.5, "call": 0.35, "predict": 0.25, "error": 0.2, "single": 0.1},
+    "advanced": {"numeric": 0.5, "error": 0.3, "call": 0.3, "predict": 0.3, "single": 0.1},
 }
 
 
@@ -73,17 +75,25 @@ class Selection:
         rest: list[tuple[int, Question]] = []
         chosen: list[tuple[int, Question]] = []
         answers: set[tuple[int, str]] = set()
+        asked: Counter[tuple[str, str]] = Counter()
+
+        def take(pair: tuple[int, Question]) -> bool:
+            about = (pair[1].objective, pair[1].form)
+            if asked[about] == SAME_KIND or not _new_answer(pair, answers):
+                return False
+            asked[about] += 1
+            chosen.append(pair)
+            return True
+
         for form, share in MIX[self.difficulty].items():
             turns = _turns([[question for question in topic if question.form == form] for topic in topics])
             wanted = len(chosen) + max(1, round(total * share))
             for pair in turns:
-                if len(chosen) < wanted and _new_answer(pair, answers):
-                    chosen.append(pair)
-                else:
+                if len(chosen) >= wanted or not take(pair):
                     rest.append(pair)
         for pair in rest:
-            if len(chosen) < total and _new_answer(pair, answers):
-                chosen.append(pair)
+            if len(chosen) < total:
+                take(pair)
         return sorted(chosen[:total], key=lambda pair: (pair[0], topics[pair[0]].index(pair[1])))
 
     def report(self, questions: list[Question], exercises: int) -> QualityReport:

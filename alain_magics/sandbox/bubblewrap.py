@@ -1,51 +1,68 @@
-"""The command line that puts Python into namespaces of its own with bubblewrap, and a probe that tries it."""
+"""The isolated level: a bubblewrap command line in which a program finds Python and nothing else."""
 
 from __future__ import annotations
 
-import functools
 import shutil
 import subprocess
-import sys
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
-SYSTEM = ("/usr", "/lib", "/lib64", "/lib32", "/bin", "/etc/ld.so.cache", "/etc/localtime", "/etc/alternatives")
-HOME = "/tmp/home"  # noqa: S108 - inside the namespace, where it is private
+from alain_magics.sandbox import interpreter
+
+HOME = "/sandbox"
+_SYSTEM = (
+    "/usr",
+    "/bin",
+    "/sbin",
+    "/lib",
+    "/lib32",
+    "/lib64",
+    "/libx32",
+    "/etc/alternatives",
+    "/etc/ld.so.cache",
+)
+_PROBE_SECONDS = 30
 
 
-def python_folders(paths: Sequence[Path] = ()) -> list[str]:
-    """The folders that Python reads: its prefixes and its path; neither the home folder itself nor the root."""
-    found = [sys.prefix, sys.base_prefix, sys.exec_prefix, str(Path(sys.executable).resolve().parent)]
-    found += [entry for entry in sys.path if entry]
-    found += [str(path.resolve()) for path in paths]
-    unwanted = {"/", str(Path.home())}
-    return [folder for folder in dict.fromkeys(found) if folder not in unwanted and Path(folder).exists()]
+def command(inner: Sequence[str], readable: Sequence[Path]) -> list[str]:
+    """A command that runs ``inner`` without network, apart from other processes, seeing only ``readable``.
+
+    Everything is read-only but the private folder ``HOME``, which is in memory and empty.
+    """
+    program = shutil.which("bwrap") or "bwrap"
+    apart = ["--unshare-all", "--die-with-parent", "--new-session", "--cap-drop", "ALL", "--hostname", "sandbox"]
+    files = ["--proc", "/proc", "--dev", "/dev", "--tmpfs", HOME, "--chdir", HOME]
+    for system in _SYSTEM:
+        path = Path(system)
+        if path.is_symlink():
+            files += ["--symlink", str(path.readlink()), system]
+        elif path.exists():
+            files += ["--ro-bind", system, system]
+    for path in readable:
+        if not any(path.is_relative_to(system) for system in _SYSTEM):
+            files += ["--ro-bind", str(path), str(path)]
+    return [program, *apart, *files, "--remount-ro", "/", "--", *inner]
 
 
-def command(program: Sequence[str], paths: Sequence[Path] = ()) -> list[str]:
-    """The program inside bubblewrap: no network, no files but Python's, processes of its own, private home."""
-    arguments = ["bwrap", "--unshare-all", "--die-with-parent", "--new-session", "--cap-drop", "ALL"]
-    arguments += ["--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp", "--dir", HOME]  # noqa: S108
-    for folder in SYSTEM:
-        arguments += ["--ro-bind-try", folder, folder]
-    for folder in python_folders(paths):
-        if not folder.startswith("/usr/"):
-            arguments += ["--ro-bind", folder, folder]
-    return [*arguments, "--chdir", HOME, *program]
-
-
-@functools.cache
-def problem() -> str:
-    """Why code cannot be isolated on this machine; empty when it can. Bubblewrap is really run, once."""
-    if shutil.which("bwrap") is None:
-        return "bubblewrap is not installed"
+@cache
+def obstacle() -> str:
+    """Why programs cannot be isolated on this machine, found out by trying; empty when they can."""
+    readable = interpreter.needed_paths(interpreter.search_path(()), ())
     try:
-        tried = subprocess.run(
-            command([sys.executable, "-I", "-c", "print('isolated')"]),
-            capture_output=True, text=True, timeout=20, check=False, stdin=subprocess.DEVNULL,
+        trial = subprocess.run(
+            command(interpreter.command("pass"), readable),
+            env=interpreter.environment(HOME, 0),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=_PROBE_SECONDS,
+            check=False,
         )
+    except FileNotFoundError:
+        return "bubblewrap (bwrap) is not installed"
     except (OSError, subprocess.TimeoutExpired) as error:
-        return f"bubblewrap does not start: {error}"
-    if tried.stdout.strip() != "isolated":
-        return f"bubblewrap does not work here: {tried.stderr.strip()[:200] or tried.returncode}"
-    return ""
+        return f"bubblewrap cannot be run: {error}"
+    if trial.returncode == 0:
+        return ""
+    lines = trial.stderr.decode(errors="replace").strip().splitlines()
+    return lines[-1] if lines else f"bubblewrap ended with status {trial.returncode}"

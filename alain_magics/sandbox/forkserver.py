@@ -8,6 +8,7 @@ report follow. A child can spoil its own report, but writes to no pipe that this
 
 from __future__ import annotations
 
+import _thread
 import gc
 import importlib
 import io
@@ -42,71 +43,71 @@ def make_guard(
     """An audit hook that calls ``refuse`` with the name of a forbidden action, before it happens.
 
     ``readable`` lists the folders that may be read, ``None`` for all. With ``importing``, the hook is on while that
-    list is not empty, and leaves ctypes alone, through which modules load their libraries. Whatever the hook uses is a
-    local name here, out of reach of a program that changes globals.
+    list is not empty, and leaves ctypes alone, through which modules load their libraries. What the hook uses are
+    local names here, out of reach of a program that changes globals or attributes of modules.
     """
     writing = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
-    always = ("/dev/null", "/dev/urandom", os.devnull)
-    files = frozenset(
-        "chflags chmod chown link lockf mkdir remove removexattr rename rmdir setxattr symlink truncate utime".split()
-    )
-    processes = frozenset("exec fork forkpty kill killpg posix_spawn spawn startfile startfile/2 system".split())
-    reading = frozenset(("os.listdir", "os.scandir"))
-    others = {
+    devices = (os.devnull, "/dev/urandom")
+    forbidden = {
         "_thread.start_joinable_thread": "starting a thread",
         "_thread.start_new_thread": "starting a thread",
         "gc.get_objects": "listing all objects",
         "gc.get_referrers": "listing all objects",
-        "pty.spawn": "starting or ending a process",
+        "pty.spawn": "starting a process",
         "resource.prlimit": "changing limits",
         "resource.setrlimit": "changing limits",
-        "signal.pthread_kill": "starting or ending a process",
+        "signal.pthread_kill": "sending a signal",
         "sqlite3.enable_load_extension": "loading a library",
         "sqlite3.load_extension": "loading a library",
-        "subprocess.Popen": "starting or ending a process",
+        "subprocess.Popen": "starting a process",
         "webbrowser.open": "opening a browser",
     }
-    prefixes = {"_winapi": "starting or ending a process", "syslog": "writing to the system log", "winreg": "the registry"}
-    cwd = os.getcwd()
-    fsdecode, normcase, realpath = os.fsdecode, os.path.normcase, os.path.realpath
-    join, normpath, pardir, separator = os.path.join, os.path.normpath, os.pardir, os.sep
+    forbidden |= dict.fromkeys(("os.kill", "os.killpg"), "sending a signal")
+    for action in ("exec", "fork", "forkpty", "posix_spawn", "spawn", "startfile", "startfile/2", "system"):
+        forbidden[f"os.{action}"] = "starting a process"
+    for action in ("chflags", "chmod", "chown", "link", "lockf", "mkdir", "remove", "removexattr", "rename"):
+        forbidden[f"os.{action}"] = "changing files"
+    for action in ("rmdir", "setxattr", "symlink", "truncate", "utime"):
+        forbidden[f"os.{action}"] = "changing files"
+    areas = {
+        "_winapi": "using Windows",
+        "ctypes": "using ctypes",
+        "socket": "using the network",
+        "syslog": "writing to the system log",
+        "winreg": "using Windows",
+    }
+    fsdecode, plain, getcwd, separator, pardir = os.fsdecode, str.__str__, os.getcwd, os.sep, os.pardir
+    join, normpath, normcase, realpath = os.path.join, os.path.normpath, os.path.normcase, os.path.realpath
 
-    def outside(path: str) -> bool:
-        full = join(cwd, path)
-        full = normcase(realpath(full) if pardir in full else normpath(full))
-        return not any(full == folder or full.startswith(folder + separator) for folder in readable or ())
-
-    def forbidden(event: str, arguments: tuple[Any, ...]) -> str:
-        if event == "open":
-            path, _, flags = arguments
-            name = fsdecode(path) if isinstance(path, (str, bytes)) else ""
-            if not name or name in always:
-                return ""
-            if flags & writing:
-                return f"opening {name!r} for writing"
-            return f"reading {name!r}" if readable is not None and outside(name) else ""
-        if event in others:
-            return others[event]
-        area, _, action = event.partition(".")
-        if area == "os":
-            if action in files:
-                return "changing files"
-            if action in processes:
-                return "starting or ending a process"
-            if readable is not None and event in reading and isinstance(arguments[0], (str, bytes)):
-                name = fsdecode(arguments[0])
-                return f"reading {name!r}" if outside(name) else ""
+    def reading(path: str) -> str:
+        if readable is None:
             return ""
-        if area == "socket":
-            return "" if action == "gethostname" else "using the network"
-        if area == "ctypes":
-            return "using ctypes" if importing is None else ""
+        full = join(getcwd(), path)
+        full = normcase(realpath(full) if pardir in full else normpath(full))
+        inside = any(full == folder or full.startswith(folder + separator) for folder in readable)
+        return "" if inside else f"reading {path!r}"
+
+    def judge(event: str, arguments: tuple[Any, ...]) -> str:
+        if event in forbidden:
+            return forbidden[event]
+        if event in ("open", "os.listdir", "os.scandir"):
+            if not isinstance(arguments[0], (str, bytes)):  # a descriptor, or the current folder
+                return ""
+            path = plain(fsdecode(arguments[0]))
+            if path in devices:
+                return ""
+            if event == "open" and arguments[2] & writing:
+                return f"opening {path!r} for writing"
+            return reading(path)
         if event == "sqlite3.connect":
-            return "" if arguments[0] in (":memory:", b":memory:") else "opening a database file"
-        return prefixes.get(area, "")
+            return "" if arguments[0] == ":memory:" else "opening a database file"
+        area = event.partition(".")[0]
+        if area == "ctypes" and (importing is not None or arguments == (None,)):
+            return ""  # importing ctypes opens Python itself, as numpy does
+        return "" if event == "socket.gethostname" else areas.get(area, "")
 
     def guard(event: str, arguments: tuple[Any, ...]) -> None:
-        if (importing is None or importing) and (what := forbidden(event, arguments)):
+        if (importing is None or importing) and (what := judge(event, arguments)):
             refuse(what)
 
     return guard
@@ -131,6 +132,20 @@ class Capture(io.BytesIO):
 
     def close(self) -> None:
         """Keep what was printed when the program closes its output."""
+
+
+def announce_threads() -> None:
+    """Have starting a thread raise the audit event that Python raises itself since 3.12."""
+    start = _thread.start_new_thread
+
+    def announced(*arguments: Any) -> int:
+        sys.audit("_thread.start_new_thread", *arguments)
+        return start(*arguments)
+
+    for module in (_thread, sys.modules.get("threading")):
+        for name in ("start_new_thread", "start_new", "_start_new_thread"):
+            if hasattr(module, name):
+                setattr(module, name, announced)
 
 
 def write_all(descriptor: int, data: bytes) -> None:
@@ -231,26 +246,27 @@ def run_program(program: dict[str, Any], settings: dict[str, Any], deliver: Call
     finish(result=result)
 
 
-def limit_resources(settings: dict[str, Any]) -> None:
+def limit_resources(settings: dict[str, Any], memory: tuple[int, int] | None) -> None:
     """Bound what a child uses. The system too refuses it threads and processes of its own, except to root."""
     if resource is None:
         return
     seconds = math.ceil(settings["seconds"]) + 1
     for name, bound in (("CPU", seconds), ("FSIZE", 0), ("CORE", 0), ("NPROC", 0)):
         resource.setrlimit(getattr(resource, f"RLIMIT_{name}"), (bound, bound))
-    limit_memory(settings["memory_mb"])
+    if memory:
+        resource.setrlimit(resource.RLIMIT_AS, memory)
 
 
-def limit_memory(megabytes: int) -> None:
-    """Bound the address space, beyond what this process already uses; does nothing where that cannot be known."""
+def memory_bounds(megabytes: int) -> tuple[int, int] | None:
+    """Bounds of an address space that grows by so much from now on; ``None`` where its size cannot be known."""
     try:
         with open("/proc/self/statm", encoding="ascii") as file:
             used = int(file.read().split()[0]) * resource.getpagesize()
     except OSError:
-        return
+        return None
     _, hard = resource.getrlimit(resource.RLIMIT_AS)
     bound = used + (megabytes << 20)
-    resource.setrlimit(resource.RLIMIT_AS, (bound if hard == resource.RLIM_INFINITY else min(bound, hard), hard))
+    return (bound if hard == resource.RLIM_INFINITY else min(bound, hard), hard)
 
 
 def import_modules(settings: dict[str, Any], send: Callable[..., None]) -> None:

@@ -5,27 +5,23 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import signal
 import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, NoReturn
+from typing import Any, Literal
 
-from alain_magics.errors import ImportFailed, SandboxError, UnknownSource
+from alain_magics.errors import SandboxError
 from alain_magics.sandbox import bubblewrap, interpreter
 from alain_magics.sandbox.outcome import Level, Limits, Outcome, Program
-
-_START_SECONDS = 30.0
-_STOP_SECONDS = 1.0
-_BACKSTOP_SECONDS = 2.0
+from alain_magics.sandbox.process import BACKSTOP_SECONDS, ServerProcess, script, signal_name
 
 
 class Sandbox:
     """Where programs run that nobody has read yet.
 
-    ``level`` says what is wanted: ``isolated`` or nothing, ``limited`` at all events, or the best there is.
+    ``level`` says what is wanted: ``isolated`` or nothing, ``limited`` at all events, or the best there is (``auto``).
     ``import_seconds`` bounds the imports of a session.
     """
 
@@ -86,8 +82,9 @@ class Sandbox:
 class Session:
     """A fork server with one hash seed and one set of imports; made by :meth:`Sandbox.session`.
 
-    Entering it imports, and raises :class:`UnknownSource` or :class:`ImportFailed` when that fails. ``level`` is the
-    isolation that was reached. When it is cancelled, what runs is killed; a later program starts a new server.
+    Entering it imports, and raises :class:`~alain_magics.errors.UnknownSource` or
+    :class:`~alain_magics.errors.ImportFailed` when that fails. ``level`` is the isolation that was reached.
+    Without ``fork``, every program gets an interpreter of its own.
     """
 
     level: Level
@@ -111,8 +108,7 @@ class Session:
         self._import_seconds = import_seconds
         self._fork = fork
         self._folder: tempfile.TemporaryDirectory[str] | None = None
-        self._server: asyncio.subprocess.Process | None = None
-        self._ready = False
+        self._server: ServerProcess | None = None
         self._turn = asyncio.Lock()
 
     async def __aenter__(self) -> Session:
@@ -120,7 +116,7 @@ class Session:
         if self.level == "limited":
             self._folder = tempfile.TemporaryDirectory(prefix="alain-", ignore_cleanup_errors=True)
         try:
-            await self._start()
+            self._server = await self._start()
         except BaseException:
             self._remove_folder()
             raise
@@ -135,55 +131,50 @@ class Session:
             self._remove_folder()
 
     async def run(self, programs: Sequence[Program]) -> list[Outcome]:
-        """Run programs one after the other, each in a process of its own; their outcomes in the same order."""
+        """Run programs one after the other, each in a process of its own; their outcomes in the same order.
+
+        When this is cancelled, the program that runs is killed; the session can be used again.
+        """
         async with self._turn:
             return [await self._run_one(program) for program in programs]
 
     async def _run_one(self, program: Program) -> Outcome:
         if self._server is None:
-            await self._start()
-        started = time.monotonic()
+            self._server = await self._start()
+        began = time.monotonic()
+        late, status, seconds, body = False, 0, None, b""
         try:
-            async with asyncio.timeout(self._limits.seconds + _BACKSTOP_SECONDS):
-                ended, body = await self._ask(program)
+            async with asyncio.timeout(self._limits.seconds + BACKSTOP_SECONDS):
+                ended, body = await self._server.ask(program)
+            late, status, seconds = ended["late"], ended["status"], ended["seconds"]
             if not self._fork:
                 await self._stop()
         except TimeoutError:
+            late = True
             await self._stop()
-            ended, body = {"late": True, "status": 0, "seconds": time.monotonic() - started}, b""
-        except (ConnectionError, asyncio.IncompleteReadError):
+        except (ConnectionError, EOFError):
             status = await self._stop()
-            ended, body = {"late": False, "status": status, "seconds": time.monotonic() - started}, b""
         except BaseException:
             await self._stop()
             raise
-        return self._outcome(ended, body)
-
-    def _outcome(self, ended: dict[str, Any], body: bytes) -> Outcome:
-        seconds, status = ended["seconds"], ended["status"]
-        report = None if ended["late"] else _read_report(body)
+        seconds = time.monotonic() - began if seconds is None else seconds
+        report = None if late else _parse(body)
         if report is not None:
             return Outcome(**report, seconds=seconds, level=self.level)
-        if ended["late"] or _signal_name(status) == "SIGXCPU":
-            error, message = "Timeout", f"ran longer than {self._limits.seconds:g} s"
-        else:
-            name = _signal_name(status)
-            error, message = "Crash", f"killed by {name}" if name else f"left without a report, with status {status}"
+        error, message = self._reason(late, status)
         return Outcome("", "", error, message, None, seconds, self.level)
 
-    async def _ask(self, program: Program) -> tuple[dict[str, Any], bytes]:
-        assert self._server and self._server.stdin and self._server.stdout
-        request = json.dumps({"code": program.code, "argv": program.argv})
-        self._server.stdin.write(request.encode() + b"\n")
-        await self._server.stdin.drain()
-        ended = json.loads(await self._server.stdout.readuntil(b"\n"))
-        return ended, await self._server.stdout.readexactly(ended["length"])
+    def _reason(self, late: bool, status: int) -> tuple[str, str]:
+        """Error and message for a program that ended without a report."""
+        name = signal_name(status)
+        if late or name == "SIGXCPU":
+            return "Timeout", f"ran longer than {self._limits.seconds:g} s"
+        return "Crash", f"killed by {name}" if name else f"ended Python with status {status}"
 
-    async def _start(self) -> None:
+    async def _start(self) -> ServerProcess:
         path = interpreter.search_path(self._paths)
         readable = interpreter.needed_paths(path, self._imports)
-        script = Path(__file__).with_name("forkserver.py").read_text(encoding="utf-8")
-        command = interpreter.command(script)
+        command = interpreter.command(script())
         if self._folder is None:
             home = bubblewrap.HOME
             command = bubblewrap.command(command, readable)
@@ -202,48 +193,32 @@ class Session:
             "own_processes": self._folder is None,
             "fork": self._fork,
         }
-        try:
-            self._server = await asyncio.create_subprocess_exec(
-                *command,
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.PIPE,
-                env=interpreter.environment(home, self._seed),
-                cwd=None if self._folder is None else home,
-                start_new_session=True,
-            )
-        except OSError as error:
-            raise SandboxError(f"The sandbox did not start: {error}.", "Run `alain doctor`.") from None
-        try:
-            await self._wait_until_ready(settings)
-        except BaseException:
-            await self._stop()
-            raise
-
-    async def _wait_until_ready(self, settings: dict[str, Any]) -> None:
-        assert self._server and self._server.stdin and self._server.stdout and self._server.stderr
-        self._server.stdin.write(json.dumps(settings).encode() + b"\n")
-        started = False
-        try:
-            async with asyncio.timeout(_START_SECONDS):
-                await self._server.stdin.drain()
-                started = bool(await self._server.stdout.readline())
-            async with asyncio.timeout(self._import_seconds + _BACKSTOP_SECONDS):
-                answer = json.loads(await self._server.stdout.readline() or "{}")
-        except (TimeoutError, ConnectionError):
-            answer = {"state": "late"}
-        if not started:
-            status = await self._stop()
-            complaint = (await self._server.stderr.read()).decode(errors="replace").strip().splitlines()
-            raise SandboxError()
-        if answer.get("state") != "ready":
-            ...
-        self._ready = True
+        folder = None if self._folder is None else home
+        return await ServerProcess.start(command, interpreter.environment(home, self._seed), folder, settings)
 
     async def _stop(self) -> int:
-        """End the server and what it runs; its exit status."""
+        """End the server if there is one; its exit status."""
+        server, self._server = self._server, None
+        return 0 if server is None else await server.stop()
 
     def _remove_folder(self) -> None:
         if self._folder is not None:
             self._folder.cleanup()
             self._folder = None
+
+
+def _parse(body: bytes) -> dict[str, Any] | None:
+    """The report of a child, or ``None`` if it is none: the program may have written to its pipe."""
+    kinds = {"stdout": str, "result": str, "error": str, "message": str, "line": (int, type(None))}
+    try:
+        report = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(report, dict) or report.keys() != kinds.keys():
+        return None
+    if not all(isinstance(report[key], kind) for key, kind in kinds.items()):
+        return None
+    return {
+        key: value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
+        for key, value in report.items()
+    }

@@ -147,6 +147,14 @@ class Jobs:
         job = _job(row) if row else None
         return job if job and job.status in _STOPPED else None
 
+    def results(self, kind: str) -> list[dict[str, Any]]:
+        """Return the results of the user's finished jobs of a kind, the latest first."""
+        query = sa.select(jobs.c.result).where(
+            jobs.c.user == self._user, jobs.c.kind == kind, jobs.c.status == "finished"
+        )
+        with self._store.reading() as connection:
+            return [dict(result) for result in connection.execute(query.order_by(jobs.c.created.desc())).scalars()]
+
     def resume(self, job_id: str) -> None:
         """Take over a job that ended before it was finished; of several that try, one succeeds."""
         with self._store.writing() as connection:

@@ -171,6 +171,10 @@ function render({ model, el }) {
   };
 
   const onKey = (event) => {
+    // The application leaves our keys alone, but Ctrl+S must save the notebook, not the page: so pass a copy around.
+    if ((event.ctrlKey || event.metaKey) && event.key === "s" && !el.dispatchEvent(new KeyboardEvent("keydown", event))) {
+      event.preventDefault();
+    }
     if (event.ctrlKey || event.metaKey || event.altKey || event.key === "Tab" || event.key === "Escape") return;
     event.stopPropagation();
     const at = typed ? -1 : Number(event.key) - 1;

@@ -190,3 +190,17 @@ def test_keys_of_a_card_do_not_reach_the_notebook(lab: Lab) -> None:
         lab.page.keyboard.press(key)
     assert lab.panel("panel.content.model.toJSON().cells.map(cell => cell.cell_type)") == before
     expect(card.get_by_role("radio").nth(1)).to_be_focused()
+
+
+def test_ctrl_s_in_a_card_saves_the_notebook(lab: Lab) -> None:
+    write(lab.jupyter.root / "save.ipynb", questions("save"))
+    lab.open("lab/tree/save.ipynb?reset")
+    lab.run("notebook:run-all-cells")
+    lab.page.locator(CARD).first.get_by_role("radio").first.click(timeout=60_000)
+    assert lab.panel("panel.context.model.dirty") is True
+    lab.page.evaluate(
+        "document.addEventListener('keydown', event => { if (event.isTrusted) window.last = event; })"
+    )
+    lab.page.keyboard.press("Control+s")
+    lab.page.wait_for_function("jupyterapp.shell.currentWidget.context.model.dirty === false")
+    assert lab.page.evaluate("window.last.defaultPrevented") is True

@@ -162,6 +162,14 @@ def test_a_pid_that_was_given_to_another_process_is_not_the_worker(path: Path, j
     assert jobs.get(job).status == "interrupted"
 
 
+def test_results_of_finished_jobs_come_the_latest_first(jobs: Jobs):
+    for number in range(3):
+        jobs.finish(jobs.start("generate", {}), {"number": number})
+    jobs.finish(jobs.start("verify", {}), {"number": 9})
+    jobs.fail(jobs.start("generate", {}), "why")
+    assert [result["number"] for result in jobs.results("generate")] == [2, 1, 0]
+
+
 def test_a_user_does_not_resume_the_job_of_another(path: Path, jobs: Jobs):
     job = jobs.start("generate", {})
     jobs.fail(job, "why")

@@ -20,7 +20,8 @@ def dumps(nb: NotebookNode) -> str:
     """The text of a notebook file, as Jupyter itself writes it: equal notebooks give equal text."""
     import nbformat
 
-    return nbformat.writes(nb) + "\n"
+    text: str = nbformat.writes(nb)  # type: ignore[no-untyped-call]
+    return text + "\n"
 
 
 def loads(data: bytes | str) -> NotebookNode:
@@ -36,11 +37,13 @@ def loads(data: bytes | str) -> NotebookNode:
     if not isinstance(version, int) or not isinstance(raw.get("cells", raw.get("worksheets")), list):
         raise NotebookError("This JSON is no notebook: it has no format version or no cells.", _GIVE_ONE)
     if version not in (3, 4):
-        raise NotebookError(f"This notebook has format {version}; 3 and 4 can be read.", "Save it with a current Jupyter.")
+        raise NotebookError(
+            f"This notebook has format {version}; 3 and 4 can be read.", "Save it with a current Jupyter."
+        )
     raw.setdefault("metadata", {})
     try:
-        nb = nbformat.versions[version].to_notebook_json(raw, minor=raw.get("nbformat_minor", 0))
-        nb = nbformat.convert(nb, 4)
+        nb: NotebookNode = nbformat.versions[version].to_notebook_json(raw, minor=raw.get("nbformat_minor", 0))
+        nb = nbformat.convert(nb, 4)  # type: ignore[no-untyped-call]
         _complete(nb)
         nbformat.validate(nb)
     except nbformat.ValidationError as error:

@@ -5,32 +5,32 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from nbformat import NotebookNode
+from typing import Any
 
 _PRINTERS = re.compile(r"p?print\w*|pp|help|dis|pr(?:month|year|week)|write")
 
 
-def to_outputs(source: str, output: str) -> list[NotebookNode]:
+def to_outputs(source: str, output: str) -> list[dict[str, Any]]:
     """The outputs of a cell: what was printed, then the value of the last expression.
 
     A lesson keeps both as one text, so the code decides: where the last statement is an expression that does not
     print, the value is all of the text, or its last lines if something else in the code prints.
     """
-    from nbformat.v4 import new_output
-
     printed, value = _parts(source, output)
-    outputs = []
+    outputs: list[dict[str, Any]] = []
     if printed:
-        outputs.append(new_output("stream", name="stdout", text=printed))
+        outputs.append({"output_type": "stream", "name": "stdout", "text": printed})
     if value:
-        outputs.append(new_output("execute_result", data={"text/plain": value}))
+        outputs.append(result({"text/plain": value}))
     return outputs
 
 
-def from_outputs(outputs: Iterable[NotebookNode]) -> str:
+def result(views: dict[str, str]) -> dict[str, Any]:
+    """The output of a cell whose last expression has these views, by MIME type."""
+    return {"output_type": "execute_result", "execution_count": None, "metadata": {}, "data": views}
+
+
+def from_outputs(outputs: Iterable[Any]) -> str:
     """What the outputs of a cell show as text, without a trailing newline."""
     parts = []
     for output in outputs:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from alain_magics.lessons.schema import Exercise, Lesson, Question
+from alain_magics.lessons.schema import Exercise, Lesson, Question, content_hash
 from alain_magics.text import as_markdown, fenced, neutralise
 
 INTRO = {"objectives": "You will learn", "prerequisites": "Before you start"}
@@ -21,7 +21,9 @@ def intro_source(lesson: Lesson) -> str:
     """Title, description, objectives, prerequisites, and what the lesson was made from."""
     source = lesson.source
     about = [
-        ", ".join(part for part in (f"about {lesson.minutes} minutes" if lesson.minutes else "", lesson.difficulty) if part)
+        ", ".join(
+            part for part in (f"about {lesson.minutes} minutes" if lesson.minutes else "", lesson.difficulty) if part
+        )
         + (f", for {lesson.audience}" if lesson.audience else ""),
         f"made from `{source.ref}`"
         + (f", version {source.revision}" if source.revision else "")
@@ -81,6 +83,13 @@ def read_stem(source: str) -> tuple[str, str]:
             spans = [(marks.get(child.type, ""), child.content) for child in token.children or []]
             stem.append("".join(f"{mark}{text}{mark if text else ''}" for mark, text in spans))
     return "\n\n".join(stem), code
+
+
+def part_id(part: Question | Exercise) -> str:
+    """The identifier of a part, made from its content where it has none."""
+    if part.id:
+        return part.id
+    return part.content_id() if isinstance(part, Question) else f"e-{content_hash([part.task, part.starter])[:12]}"
 
 
 def encoded_source(part: Question | Exercise, payload: str, number: int, *, graded: bool = False) -> str:

@@ -6,8 +6,7 @@ whether it is solved: so "Run all" and strict nbval pass without the package too
 
 from alain_magics.lessons.exercises import UNSOLVED
 
-SETUP = (
-    r'''
+SETUP = r"""
 # Values are shown as repr() writes them, as in the questions.
 %config PlainTextFormatter.pprint = False
 try:
@@ -49,5 +48,4 @@ except ImportError:  # not installed: a question becomes a list with a folded an
         tests = json.loads(base64.b64decode(payload))["tests"]
         text = "Solved." if tests and all(map(passes, tests)) else UNSOLVED
         return Shown({"text/plain": text, "text/html": f"<p>{text}</p>"})
-'''.strip().replace("UNSOLVED", repr(UNSOLVED))
-)
+""".strip().replace("UNSOLVED", repr(UNSOLVED))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from alain_magics.lessons.exercises import UNSOLVED, Verdict
 from alain_magics.lessons.graded import without_keys
 from alain_magics.lessons.notebook import sources
-from alain_magics.lessons.notebook.outputs import to_outputs
+from alain_magics.lessons.notebook.outputs import result, to_outputs
 from alain_magics.lessons.notebook.standin import SETUP
 from alain_magics.lessons.payload import encode
 from alain_magics.lessons.questions import as_html, as_text
@@ -31,24 +31,23 @@ class Cell:
     code: bool = False
     hidden: bool = False
     fields: dict[str, Any] = field(default_factory=dict)
-    outputs: list[NotebookNode] = field(default_factory=list)
+    outputs: list[dict[str, Any]] = field(default_factory=list)
 
-    def node(self, cell_id: str) -> NotebookNode:
+    def node(self, cell_id: str) -> dict[str, Any]:
         """The cell as nbformat has it."""
-        from nbformat.v4 import new_code_cell, new_markdown_cell
-
         mark = {"v": 1, "kind": self.kind, "id": self.id, "sha": content_hash(self.source), "fields": self.fields}
         metadata: dict[str, Any] = {"alain": {name: value for name, value in mark.items() if value}}
         if self.hidden:
             metadata |= {"jupyter": {"source_hidden": True}, "cellView": "form", "tags": [f"alain-{self.kind}"]}
+        node: dict[str, Any] = {"cell_type": "markdown", "id": cell_id, "metadata": metadata, "source": self.source}
         if self.code:
-            return new_code_cell(self.source, id=cell_id, metadata=metadata, outputs=self.outputs)
-        return new_markdown_cell(self.source, id=cell_id, metadata=metadata)
+            node |= {"cell_type": "code", "execution_count": None, "outputs": self.outputs}
+        return node
 
 
 def written(lesson: Lesson, *, machine: dict[str, Any] | None, graded: bool) -> NotebookNode:
     """The whole notebook; the identifier of a cell depends on the step it belongs to, not on its place."""
-    from nbformat.v4 import new_notebook
+    import nbformat
 
     if graded:
         lesson = without_keys(lesson)
@@ -65,7 +64,10 @@ def written(lesson: Lesson, *, machine: dict[str, Any] | None, graded: bool) -> 
     }
     if machine is not None:
         metadata["alain_run"] = machine
-    return new_notebook(cells=nodes, metadata=metadata)
+    nb: NotebookNode = nbformat.from_dict(  # type: ignore[no-untyped-call]
+        {"nbformat": 4, "nbformat_minor": 5, "metadata": metadata, "cells": nodes}
+    )
+    return nb
 
 
 def _cells(lesson: Lesson, *, graded: bool) -> Iterator[Cell]:
@@ -105,28 +107,23 @@ def _text(step: TextStep) -> Cell:
 
 
 def _question(question: Question, number: int, belongs: dict[str, str], *, graded: bool) -> Iterator[Cell]:
-    """Stem and code, then the call that shows the question; its payload names the lesson, for the learner's progress."""
-    part_id = question.id or question.content_id()
+    """Stem and code, then the call that shows the question; its payload names the lesson, for progress."""
+    part_id = sources.part_id(question)
     named = question if "lesson" in (question.model_extra or {}) else question.model_copy(update={"lesson": belongs})
     source = sources.encoded_source(question, encode(named), number, graded=graded)
     views = {"text/plain": as_text(question), "text/html": as_html(question)}
     yield Cell("stem", sources.stem_source(question), part_id)
-    yield Cell("question", source, part_id, code=True, hidden=True, outputs=_shown(views))
+    yield Cell("question", source, part_id, code=True, hidden=True, outputs=[result(views)])
 
 
 def _exercise(exercise: Exercise, number: int, *, graded: bool) -> Iterator[Cell]:
     """The task, the starter, then the call that checks it."""
     source = sources.encoded_source(exercise, encode(exercise), number, graded=graded)
+    part_id = sources.part_id(exercise)
     views = Verdict(False, UNSOLVED).views()
-    yield Cell("task", neutralise(exercise.task), exercise.id)
-    yield Cell("starter", exercise.starter, exercise.id, code=True)
-    yield Cell("exercise", source, exercise.id, code=True, hidden=True, outputs=_shown(views))
-
-
-def _shown(views: dict[str, str]) -> list[NotebookNode]:
-    from nbformat.v4 import new_output
-
-    return [new_output("execute_result", data=views)]
+    yield Cell("task", neutralise(exercise.task), part_id)
+    yield Cell("starter", exercise.starter, part_id, code=True)
+    yield Cell("exercise", source, part_id, code=True, hidden=True, outputs=[result(views)])
 
 
 def _rest(part: Part, *shown: str) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,8 @@ from alain_magics.lessons.schema import Provenance
 from alain_magics.lessons.sources.markdown import Passage, read_markdown
 
 MOST_BYTES = 2_000_000
-_MOST_FRONT_MATTER = 4_000
-_FRONT_MATTER = re.compile(r"\A---[ \t]*\r?\n(.*?)^---[ \t]*$", re.DOTALL | re.MULTILINE)
+_MOST_ENTRIES, _LONGEST_ENTRY = 200, 4_000
+_FRONT_MATTER = re.compile(r"\A---[ \t]*\r?\n(.*?)^---[ \t\r]*$", re.DOTALL | re.MULTILINE)
 _ENTRY = re.compile(r"^([A-Za-z_][\w-]*):(?:[ \t].*)?(?:\r?\n(?:[ \t-].*)?)*", re.MULTILINE)
 _KEY = re.compile(r'[\s,]*("(?:[^"\\]|\\.)*")\s*:\s*')
 _STATED = re.compile(r"([^:.`]{2,60}):\s+(\S.{0,120})")
@@ -68,8 +69,7 @@ def read_card(path: Path) -> CardDocument:
         passages=body.passages,
     )
     document.provenance.sha256 = text_hash(text)
-    document.provenance.licence = _one(document, "license")
-    document.provenance.language = _one(document, "language") or "en"
+    document.provenance.licence = _licence(document)
     return document
 
 
@@ -114,10 +114,14 @@ def _append(parts: list[str], ref: str, text: str) -> list[Fact]:
     parts.append(f"\n\n{ref}\n")
     offset = sum(map(len, parts))
     parts.append(text)
-    return [Fact(name, value, Span(offset + start, offset + end), ref) for name, value, start, end in json_members(text)]
+    return [
+        Fact(name, value, Span(offset + start, offset + end), ref) for name, value, start, end in json_members(text)
+    ]
 
 
-def json_members(text: str, at: int | None = None, prefix: str = "", depth: int = 4) -> Iterator[tuple[str, Any, int, int]]:
+def json_members(
+    text: str, at: int | None = None, prefix: str = "", depth: int = 4
+) -> Iterator[tuple[str, Any, int, int]]:
     """Dotted name, value and range of every member of a valid JSON object that is no object itself."""
     decoder = json.JSONDecoder()
     at = text.index("{") + 1 if at is None else at
@@ -156,8 +160,8 @@ def _front_matter(match: re.Match[str]) -> Iterator[Fact]:
     """
     import yaml
 
-    for entry in _ENTRY.finditer(match[1]):
-        if len(entry[0]) > _MOST_FRONT_MATTER:
+    for entry in islice(_ENTRY.finditer(match[1]), _MOST_ENTRIES):
+        if len(entry[0]) > _LONGEST_ENTRY:
             continue
         try:
             value = yaml.load(entry[0], Loader=yaml.BaseLoader)[entry[1]]  # noqa: S506 - makes text, lists, dicts only
@@ -181,10 +185,8 @@ def _title(record: dict[str, Any], headings: list[str], path: Path) -> str:
     return next((title for title in headings if title), path.stem)[:120]
 
 
-def _one(document: Document, name: str) -> str:
-    """The value of an entry of the front matter if it is a single short word, else nothing."""
-    fact = document.fact(name)
-    if fact is None or fact.ref != "front matter":
-        return ""
-    values = fact.value if isinstance(fact.value, list) else [fact.value]
-    return values[0] if len(values) == 1 and re.fullmatch(r"[\w.-]{1,40}", values[0]) else ""
+def _licence(document: Document) -> str:
+    """The licence that the front matter names, if it is one short word."""
+    fact = document.fact("license")
+    value = str(fact.value) if fact and fact.ref == "front matter" else ""
+    return value if re.fullmatch(r"[\w.-]{1,40}", value) else ""

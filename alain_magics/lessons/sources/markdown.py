@@ -20,16 +20,10 @@ _NEWLINE = re.compile(r"\r\n|\r|\n")
 
 @dataclass(frozen=True)
 class Passage:
-    """A paragraph or list item: its plain text (code in `backticks`), where it stands, and under which headings.
-
-    ``label`` is the bold text that it opens with, ``group`` the number of the innermost list it belongs to (0: none).
-    """
+    """A paragraph or list item: its plain text (code in `backticks`), and where it stands."""
 
     text: str
     span: Span
-    headings: tuple[str, ...] = ()
-    label: str = ""
-    group: int = 0
 
 
 @dataclass
@@ -61,17 +55,10 @@ class _Reader:
         self._lines = [offset, *newlines, self._end]
         self._found = Markdown()
         self._open: list[tuple[int, str, int]] = []
-        self._lists: list[int] = []
-        self._group = 0
 
     def read(self, tokens: list[Token]) -> Markdown:
         for index, token in enumerate(tokens):
-            if token.type in ("bullet_list_open", "ordered_list_open"):
-                self._group += 1
-                self._lists.append(self._group)
-            elif token.type in ("bullet_list_close", "ordered_list_close"):
-                self._lists.pop()
-            elif token.type == "heading_open":
+            if token.type == "heading_open":
                 self._heading(token, tokens[index + 1])
             elif token.type == "paragraph_open":
                 self._passage(token, tokens[index + 1])
@@ -105,15 +92,7 @@ class _Reader:
     def _passage(self, token: Token, inline: Token) -> None:
         text = plain_text(inline)
         if text:
-            self._found.passages.append(
-                Passage(
-                    text=text,
-                    span=self._span(token),
-                    headings=tuple(title for _, title, _ in self._open),
-                    label=_leading_bold(inline),
-                    group=self._lists[-1] if self._lists else 0,
-                )
-            )
+            self._found.passages.append(Passage(text, self._span(token)))
 
     def _table(self, tokens: list[Token], index: int) -> None:
         rows: list[list[str]] = []
@@ -138,16 +117,3 @@ def plain_text(inline: Token) -> str:
         elif child.type in ("softbreak", "hardbreak", "html_inline"):
             parts.append(" ")
     return " ".join("".join(parts).split())
-
-
-def _leading_bold(inline: Token) -> str:
-    """The bold text at the very start, without a closing colon."""
-    children = [child for child in inline.children or [] if child.type != "text" or child.content.strip()]
-    if not children or children[0].type != "strong_open":
-        return ""
-    parts = []
-    for child in children[1:]:
-        if child.type == "strong_close":
-            break
-        parts.append(child.content)
-    return " ".join("".join(parts).split()).rstrip(":").strip()

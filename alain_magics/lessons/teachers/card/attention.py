@@ -3,29 +3,27 @@
 from __future__ import annotations
 
 from alain_magics.lessons.teachers.card.items import Computed, Plan, Slip
-from alain_magics.lessons.teachers.card.model import Cache, Config, Model
+from alain_magics.lessons.teachers.card.model import Cache, Model
 from alain_magics.lessons.teachers.card.weights import unit_of
 
 CONVERSATIONS = 8
 
 
 def plan_cache(model: Model) -> Plan | None:
-    """The cache of a decoder, or of an encoder-decoder."""
-    if model.cache:
-        return _decoder(model, model.cache)
-    return _encoder_decoder(model) if model.config.type == "t5" else None
-
-
-def _decoder(model: Model, cache: Cache) -> Plan:
+    """The cache of a decoder."""
+    cache = model.cache
+    if cache is None:
+        return None
     shared = cache.kv_heads < cache.heads
     sharing = (
-        f"{cache.heads} query heads share {cache.kv_heads} key-value head{'s' * (cache.kv_heads > 1)}: "
-        "grouped-query attention."
+        f"{cache.heads} query heads share {cache.kv_heads} key-value head{'s' * (cache.kv_heads > 1)}: grouped-query "
+        "attention."
         if shared
         else f"Each of the {cache.heads} heads has keys and values of its own."
     )
     window = (
-        f" In {cache.windowed} of the layers a token sees the last {cache.window} tokens only, so no more are kept there."
+        f" In {cache.windowed} of the layers a token sees the last {cache.window} tokens only, so no more are kept "
+        "there."
         if cache.windowed
         else ""
     )
@@ -39,9 +37,10 @@ def _decoder(model: Model, cache: Cache) -> Plan:
         title="The key-value cache",
         objective="Compute the memory that the context takes",
         prose=(
-            f"While {model.name} writes, it keeps a key and a value of every token so far, in each of its {cache.layers} "
-            f"layers and for each key-value head: {cache.head_dim} numbers for the key, as many for the value "
-            f"(`config.json`). {sharing}{window} With 2 bytes a number (bf16) this is the cache that grows with the context."
+            f"While {model.name} writes, it keeps a key and a value of every token so far, in each of its "
+            f"{cache.layers} layers and for each key-value head: {cache.head_dim} numbers for the key, as many for "
+            f"the value (`config.json`). {sharing}{window} With 2 bytes a number (bf16) this is the cache that grows "
+            "with the context."
         ),
         facts=cache.facts,
         code=(
@@ -76,8 +75,8 @@ def _per_thousand(model: Model, cache: Cache) -> Computed:
         slips=tuple(slips),
         facts=cache.facts,
         explanation=(
-            f"A key and a value (2) in {cache.layers} layers, {cache.kv_heads} heads of {cache.head_dim} numbers, 2 bytes "
-            "each: that is one token, a thousand times."
+            f"A key and a value (2) in {cache.layers} layers, {cache.kv_heads} heads of {cache.head_dim} numbers, 2 "
+            "bytes each: that is one token, a thousand times."
         ),
         unit="MB",
         hint="Begin with one token in one layer: one key and one value.",
@@ -86,14 +85,18 @@ def _per_thousand(model: Model, cache: Cache) -> Computed:
 
 def _all_heads(cache: Cache) -> Slip:
     return Slip(
-        "query heads for key-value heads", "kv_heads *", f"{cache.heads} *",
+        "query heads for key-value heads",
+        "kv_heads *",
+        f"{cache.heads} *",
         f"That counts the {cache.heads} query heads; only {cache.kv_heads} key-value heads are kept.",
     )
 
 
 def _wrong_width(cache: Cache) -> Slip:
     return Slip(
-        "width by division", "* head_dim", f"* ({cache.hidden} / {cache.heads})",
+        "width by division",
+        "* head_dim",
+        f"* ({cache.hidden} / {cache.heads})",
         f"That takes hidden_size / heads for the size of a head; config.json sets head_dim to {cache.head_dim}.",
     )
 
@@ -106,8 +109,8 @@ def _conversations(model: Model, cache: Cache) -> Computed:
     return Computed(
         form="numeric",
         stem=(
-            f"A server holds {CONVERSATIONS} conversations of {tokens:,} tokens each with {model.name}. How many {unit} does "
-            f"the key-value cache take in all, with 2 bytes a number? 1 {unit} is 10^{scale[2]} bytes."
+            f"A server holds {CONVERSATIONS} conversations of {tokens:,} tokens each with {model.name}. How many "
+            f"{unit} does the key-value cache take in all, with 2 bytes a number? 1 {unit} is 10^{scale[2]} bytes."
         ),
         code=(
             f"layers, kv_heads, head_dim = {cache.layers}, {cache.kv_heads}, {cache.head_dim}\n"
@@ -115,13 +118,20 @@ def _conversations(model: Model, cache: Cache) -> Computed:
             f"print(round({CONVERSATIONS} * {tokens} * per_token / {scale}, 2))"
         ),
         slips=(
-            Slip("one conversation", f"{CONVERSATIONS} * {tokens}", f"{tokens}", f"That is one conversation; there are {CONVERSATIONS}."),
+            Slip(
+                "one conversation",
+                f"{CONVERSATIONS} * {tokens}",
+                f"{tokens}",
+                f"That is one conversation; there are {CONVERSATIONS}.",
+            ),
             Slip("values forgotten", "= 2 * layers", "= layers", "That counts the keys and forgets the values."),
             *([_all_heads(cache)] if cache.kv_heads < cache.heads else []),
             Slip("one layer", "2 * layers", "2", f"That is one layer; all {cache.layers} keep keys and values."),
         ),
         facts=cache.facts,
-        explanation="Each conversation has a cache of its own: tokens of all conversations, times the bytes of one token.",
+        explanation=(
+            "Each conversation has a cache of its own: tokens of all conversations, times the bytes of one token."
+        ),
         unit=unit,
         hint="First the bytes of one token, over all layers.",
         difficulty="intermediate",
@@ -135,8 +145,9 @@ def _windowed(model: Model, cache: Cache) -> Computed:
     return Computed(
         form="numeric",
         stem=(
-            f"{full} layers of {model.name} keep every token, {cache.windowed} keep at most {cache.window}. How many {unit} "
-            f"does the key-value cache of {tokens:,} tokens take, with 2 bytes a number? 1 {unit} is 10^{scale[2]} bytes."
+            f"{full} layers of {model.name} keep every token, {cache.windowed} keep at most {cache.window}. How many "
+            f"{unit} does the key-value cache of {tokens:,} tokens take, with 2 bytes a number? 1 {unit} is "
+            f"10^{scale[2]} bytes."
         ),
         code=(
             f"full, windowed, window = {full}, {cache.windowed}, {cache.window}\n"
@@ -145,14 +156,31 @@ def _windowed(model: Model, cache: Cache) -> Computed:
             f"print(round((full * tokens + windowed * window) * per_layer / {scale}, 2))"
         ),
         slips=(
-            Slip("window forgotten", "windowed * window", "windowed * tokens", "That keeps every token in every layer; the window is forgotten."),
-            Slip("window everywhere", "full * tokens", "full * window", "That gives every layer the window; some keep every token."),
+            Slip(
+                "window forgotten",
+                "windowed * window",
+                "windowed * tokens",
+                "That keeps every token in every layer; the window is forgotten.",
+            ),
+            Slip(
+                "window everywhere",
+                "full * tokens",
+                "full * window",
+                "That gives every layer the window; some keep every token.",
+            ),
             Slip("values forgotten", "= 2 * ", "= ", "That counts the keys and forgets the values."),
-            Slip("query heads for key-value heads", f"* {cache.kv_heads} *", f"* {cache.heads} *",
-                 f"That counts the {cache.heads} query heads; only {cache.kv_heads} key-value heads are kept."),
+            Slip(
+                "query heads for key-value heads",
+                f"* {cache.kv_heads} *",
+                f"* {cache.heads} *",
+                f"That counts the {cache.heads} query heads; only {cache.kv_heads} key-value heads are kept.",
+            ),
         ),
         facts=cache.facts,
-        explanation=f"{full} layers keep {tokens:,} tokens each, {cache.windowed} keep {cache.window}: almost all of the cache is in the first.",
+        explanation=(
+            f"{full} layers keep {tokens:,} tokens each, {cache.windowed} keep {cache.window}: almost all of the "
+            "cache is in the first."
+        ),
         unit=unit,
         hint="Count the tokens that each kind of layer keeps.",
         difficulty="intermediate",
@@ -163,7 +191,10 @@ def _kept(cache: Cache) -> Computed:
     length = 1000 if cache.window < 1000 else 2 * cache.window
     return Computed(
         form="predict",
-        stem=f"A conversation has {length:,} tokens. The program lists how many of them four layers keep. What does it print?",
+        stem=(
+            f"A conversation has {length:,} tokens. The program lists how many of them four layers keep. What does it "
+            "print?"
+        ),
         code=(
             f"window, tokens = {cache.window}, {length}\n"
             'kinds = ["sliding", "full", "sliding", "full"]\n'
@@ -172,7 +203,12 @@ def _kept(cache: Cache) -> Computed:
         slips=(
             Slip("the other way round", "==", "!=", "That gives the window to the full layers."),
             Slip("window everywhere", 'if kind == "sliding" else tokens', "", "That gives every layer the window."),
-            Slip("window forgotten", "min(window, tokens)", "tokens", "That keeps every token in every layer; a sliding layer keeps the window."),
+            Slip(
+                "window forgotten",
+                "min(window, tokens)",
+                "tokens",
+                "That keeps every token in every layer; a sliding layer keeps the window.",
+            ),
         ),
         facts=cache.facts,
         explanation=f"A sliding layer keeps the last {cache.window} tokens, a full one keeps them all.",
@@ -183,15 +219,36 @@ def _unshared(model: Model, cache: Cache) -> Computed:
     return Computed(
         form="numeric",
         stem=(
-            f"{model.name} has {cache.heads} query heads in a layer and {cache.kv_heads} key-value head"
-            f"{'s' * (cache.kv_heads > 1)}. If each query head had keys and values of its own, by what factor would the cache grow?"
+            f"{model.name} has {cache.heads} query heads in a layer and {cache.kv_heads} key-value "
+            f"head{'s' * (cache.kv_heads > 1)}. If each query head had keys and values of its own, by what factor "
+            "would the cache grow?"
         ),
         code=f"heads, kv_heads = {cache.heads}, {cache.kv_heads}\nprint(heads / kv_heads)",
         slips=(
-            Slip("difference", "heads / kv_heads", "heads - kv_heads", "That is the difference; the factor is a quotient."),
-            Slip("upside down", "heads / kv_heads", "kv_heads / heads", "That is the factor by which it shrinks the other way."),
-            Slip("all heads", "heads / kv_heads", "heads", f"That would hold for one key-value head; there are {cache.kv_heads}."),
-            Slip("keys and values counted again", "heads / kv_heads", "2 * heads / kv_heads", "Keys and values are two in both cases; the 2 cancels."),
+            Slip(
+                "difference",
+                "heads / kv_heads",
+                "heads - kv_heads",
+                "That is the difference; the factor is a quotient.",
+            ),
+            Slip(
+                "upside down",
+                "heads / kv_heads",
+                "kv_heads / heads",
+                "Upside down: the cache grows, so the factor is above 1.",
+            ),
+            Slip(
+                "all heads",
+                "heads / kv_heads",
+                "heads",
+                f"That would hold for one key-value head; there are {cache.kv_heads}.",
+            ),
+            Slip(
+                "keys and values counted again",
+                "heads / kv_heads",
+                "2 * heads / kv_heads",
+                "Keys and values are two in both cases; the 2 cancels.",
+            ),
         ),
         facts=cache.facts,
         explanation=f"The cache is proportional to the key-value heads: {cache.heads} instead of {cache.kv_heads}.",
@@ -206,8 +263,8 @@ def _groups(model: Model, cache: Cache) -> Computed:
     return Computed(
         form="predict",
         stem=(
-            f"Neighbouring query heads of {model.name} share a key-value head. The program lists which one serves some query "
-            "heads. What does it print?"
+            f"Neighbouring query heads of {model.name} share a key-value head. The program lists the key-value heads "
+            "of some query heads. What does it print?"
         ),
         code=(
             f"heads, kv_heads = {cache.heads}, {cache.kv_heads}\n"
@@ -215,83 +272,31 @@ def _groups(model: Model, cache: Cache) -> Computed:
             "print([head // (heads // kv_heads) for head in query_heads])"
         ),
         slips=(
-            Slip("taken in turn", "// (heads // kv_heads)", "% kv_heads", "That deals the heads out in turn (`%`); here neighbours share."),
-            Slip("divided by key-value heads", "// (heads // kv_heads)", "// kv_heads", f"That divides by {cache.kv_heads}; a group has {group} query heads."),
-            Slip("place in the group", "// (heads // kv_heads)", "% (heads // kv_heads)", "That is the place within the group, not the group."),
+            Slip(
+                "taken in turn",
+                "// (heads // kv_heads)",
+                "% kv_heads",
+                "That deals the heads out in turn (`%`); here neighbours share.",
+            ),
+            Slip(
+                "divided by key-value heads",
+                "// (heads // kv_heads)",
+                "// kv_heads",
+                f"That divides by {cache.kv_heads}; a group has {group} query heads.",
+            ),
+            Slip(
+                "place in the group",
+                "// (heads // kv_heads)",
+                "% (heads // kv_heads)",
+                "That is the place within the group, not the group.",
+            ),
             Slip("counted from one", "head //", "1 + head //", "That counts from 1; heads are counted from 0."),
         ),
         facts=cache.facts,
-        explanation=f"{cache.heads} query heads on {cache.kv_heads} key-value heads make groups of {group}; `//` gives the group.",
+        explanation=(
+            f"{cache.heads} query heads on {cache.kv_heads} key-value heads make groups of {group}; `//` gives the "
+            "group."
+        ),
         hint=f"A group has {group} query heads.",
         difficulty="intermediate",
-    )
-
-
-def _encoder_decoder(model: Model) -> Plan | None:
-    config = model.config
-    layers = config.count("num_decoder_layers") or config.count("num_layers")
-    heads, head_dim = config.count("num_heads"), config.count("d_kv")
-    if not (layers and heads and head_dim):
-        return None
-    facts = config.facts("num_decoder_layers" if config.fact("num_decoder_layers") else "num_layers", "num_heads", "d_kv")
-    return Plan(
-        title="Two key-value caches",
-        objective="Compute the memory that input and output take in an encoder-decoder",
-        prose=(
-            f"{model.name} has an encoder, which reads the input once, and a decoder, which writes token by token. Each of the "
-            f"{layers} decoder layers keeps two caches: keys and values of the tokens written so far, and, for "
-            f"cross-attention, those of the input, computed once. A key has {heads} heads of {head_dim} numbers "
-            "(`config.json`), and so has a value."
-        ),
-        facts=facts,
-        code=(
-            f"heads, head_dim = {heads}, {head_dim}\n"
-            'print("one key of one layer:", heads * head_dim * 2, "bytes in bf16")'
-        ),
-        items=(_both_caches(model, facts, layers, heads, head_dim), _growth(facts)),
-    )
-
-
-def _both_caches(model: Model, facts: tuple, layers: int, heads: int, head_dim: int) -> Computed:
-    return Computed(
-        form="numeric",
-        stem=(
-            f"{model.name} has read 400 tokens and written 100. How many MB do the two caches of the decoder take together, "
-            "with 2 bytes a number? 1 MB is 10^6 bytes."
-        ),
-        code=(
-            f"layers, heads, head_dim = {layers}, {heads}, {head_dim}\n"
-            "read, written = 400, 100\n"
-            "per_token = 2 * layers * heads * head_dim * 2\n"
-            "print(round((read + written) * per_token / 1e6, 2))"
-        ),
-        slips=(
-            Slip("cross-attention forgotten", "(read + written)", "written", "That leaves out cross-attention, which keeps the input too."),
-            Slip("own tokens forgotten", "(read + written)", "read", "That leaves out what the decoder has written itself."),
-            Slip("values forgotten", "= 2 * layers", "= layers", "That counts the keys and forgets the values."),
-            Slip("one layer", "2 * layers", "2", f"That is one layer; all {layers} keep both caches."),
-        ),
-        facts=facts,
-        explanation=f"500 tokens, each with a key and a value of {heads} x {head_dim} numbers in {layers} layers, 2 bytes a number.",
-        unit="MB",
-        hint="Both caches have the same size per token.",
-        difficulty="intermediate",
-    )
-
-
-def _growth(facts: tuple) -> Computed:
-    return Computed(
-        form="predict",
-        stem=(
-            "An input of 20 tokens was read. The program lists, after each written token, how many tokens the decoder's own "
-            "cache and the cross-attention cache hold. What does it print?"
-        ),
-        code="read = 20\nprint([(written, read) for written in (1, 2, 3)])",
-        slips=(
-            Slip("both grow", "(written, read)", "(written, read + written)", "The input does not grow: its keys and values are computed once."),
-            Slip("own cache holds the input", "(written, read)", "(read + written, read)", "The decoder's own cache holds what it wrote; the input is in the other."),
-            Slip("swapped", "(written, read)", "(read, written)", "Swapped: the first is what was written, the second what was read."),
-        ),
-        facts=facts,
-        explanation="The decoder's own cache grows by one a step; the cross-attention cache keeps the size of the input.",
     )

@@ -10,29 +10,29 @@ from alain_magics.lessons.sources.markdown import Passage
 from alain_magics.lessons.teachers.card.items import Cited, at
 from alain_magics.lessons.teachers.card.model import Model
 
+# The most widely used come first: they are the distractors that one would expect on a list.
 LANGUAGES = {
-    "ar": "Arabic", "cs": "Czech", "da": "Danish", "de": "German", "el": "Greek", "en": "English", "es": "Spanish",
-    "fa": "Farsi", "fi": "Finnish", "fr": "French", "hi": "Hindi", "hu": "Hungarian", "id": "Indonesian", "it": "Italian",
-    "ja": "Japanese", "ko": "Korean", "nl": "Dutch", "no": "Norwegian", "pl": "Polish", "pt": "Portuguese",
-    "ro": "Romanian", "ru": "Russian", "sv": "Swedish", "th": "Thai", "tr": "Turkish", "uk": "Ukrainian",
-    "vi": "Vietnamese", "zh": "Chinese",
-}
+    "en": "English", "es": "Spanish", "it": "Italian", "pt": "Portuguese", "nl": "Dutch", "fr": "French",
+    "de": "German", "ru": "Russian", "zh": "Chinese", "ja": "Japanese", "pl": "Polish", "tr": "Turkish",
+    "ar": "Arabic", "ko": "Korean", "sv": "Swedish", "cs": "Czech", "da": "Danish", "fi": "Finnish",
+    "hu": "Hungarian", "no": "Norwegian", "th": "Thai", "el": "Greek", "hi": "Hindi", "id": "Indonesian",
+    "uk": "Ukrainian", "vi": "Vietnamese", "fa": "Farsi", "ro": "Romanian",
+}  # fmt: skip
 PROGRAMMING = ("Java", "Ruby", "Go", "PHP", "Rust", "Swift", "Kotlin", "Scala", "Haskell", "Julia", "Perl", "Lua")
-_PRAISE = re.compile(
-    r"groundbreaking|excel|superior|leading|sota|state.of.the.art|powerful|outstanding|significant|impressive|best",
-    re.IGNORECASE,
-)
+_ALERT = re.compile(r"^\[![A-Z]+\]\s*")
 
 
 def plain(text: str, most: int = 200) -> str:
     """Text of a card for a stem, an option or a quotation: one line, no backticks, cut between words."""
-    text = " ".join(text.replace("`", "").split())
+    text = _ALERT.sub("", " ".join(text.replace("`", "").split()))
     return text if len(text) <= most else text[:most].rsplit(" ", 1)[0] + " …"
 
 
 def sentence(text: str, match: re.Match[str]) -> str:
     """The sentence of a text in which a match begins."""
-    start = max((end.end() for end in re.finditer(r"[.!?:]\s+(?=[A-Z*\"])", text) if end.end() <= match.start()), default=0)
+    start = max(
+        (end.end() for end in re.finditer(r"[.!?:]\s+(?=[A-Z*\"])", text) if end.end() <= match.start()), default=0
+    )
     stop = re.search(r"[.!?](?=\s|$)", text[match.end() :])
     return text[start : match.end() + stop.end() if stop else len(text)]
 
@@ -45,16 +45,17 @@ def cited(passage: Passage) -> tuple[Fact, ...]:
 def find(model: Model, pattern: str) -> tuple[Passage, re.Match[str]] | None:
     """The first passage in which a pattern occurs, whatever its case."""
     compiled = re.compile(pattern, re.IGNORECASE)
-    return next(((passage, match) for passage in model.document.passages if (match := compiled.search(passage.text))), None)
+    return next(
+        ((passage, match) for passage in model.document.passages if (match := compiled.search(passage.text))), None
+    )
 
 
 def claim_items(model: Model) -> Iterator[Cited]:
-    """Languages, limits and lists with labels."""
+    """Languages and limits."""
     for make in (_direction, _languages, _programming, _degrades):
         item = make(model)
         if item:
             yield item
-    yield from _labelled(model)
 
 
 def _direction(model: Model) -> Cited | None:
@@ -75,8 +76,11 @@ def _direction(model: Model) -> Cited | None:
             (f"{third} texts into {two}", f"The only source language that the card names is {one}."),
         ),
         facts=(source, target),
-        explanation=f"The card names one source language, {one}, and one target language, {two}; another direction is another model.",
-        quote=f"source languages: {source.value}; target languages: {target.value}",
+        explanation=(
+            f"The card names one source language, {one}, and one target language, {two}; another direction is another "
+            "model."
+        ),
+        quotes=(f"source languages: {source.value}; target languages: {target.value}",),
     )
 
 
@@ -84,19 +88,17 @@ def _languages(model: Model) -> Cited | None:
     fact = next((fact for fact in model.document.facts if fact.name == "language" and fact.ref == "front matter"), None)
     if fact is None or not isinstance(fact.value, list):
         return None
-    listed = [code for code in fact.value if code in LANGUAGES]
-    named = [code for code in listed if code != "en"]
+    listed = [code for code in LANGUAGES if code in fact.value]
     absent = [name for code, name in LANGUAGES.items() if code not in listed and name not in model.document.text]
-    if len(named) < 2 or len(absent) < 3:
+    if len(listed) < 3 or len(absent) < 3:
         return None
-    key = named[len(model.document.text) % len(named)]
     return Cited(
         stem=f"Your readers write in four languages. Which of them does the card of {model.name} list?",
-        key=LANGUAGES[key],
+        key=LANGUAGES[listed[-1]],
         wrong=tuple((name, f"{name} is NOT on the card's list.") for name in absent[:3]),
         facts=(fact,),
         explanation="The card lists: " + ", ".join(LANGUAGES[code] for code in listed) + ".",
-        quote="language: " + ", ".join(listed),
+        quotes=("language: " + ", ".join(code for code in fact.value if code in LANGUAGES),),
     )
 
 
@@ -111,12 +113,15 @@ def _programming(model: Model) -> Cited | None:
     if not named or len(absent) < 3:
         return None
     return Cited(
-        stem=f"Four teams want help with their code. The language of which team does the card of {model.name} list as supported?",
+        stem=(
+            f"Four teams want help with their code. The language of which team does the card of {model.name} list as "
+            "supported?"
+        ),
         key=named[-1],
         wrong=tuple((name, f"{name} is NOT on the card's list.") for name in absent[:3]),
         facts=cited(passage),
         explanation=f"The card says: “{plain(passage.text[match.start() :])}”",
-        quote=passage.text[match.start() :],
+        quotes=(passage.text[match.start() :],),
     )
 
 
@@ -132,46 +137,13 @@ def _degrades(model: Model) -> Cited | None:
         stem=f"Beyond which length of context does the card of {model.name} expect that quality may fall?",
         key=f"{limit}k tokens",
         wrong=tuple(
-            (f"{size}k tokens", f"{size}k is the window itself." if size in window else f"The card warns from {limit}k on.")
+            (
+                f"{size}k tokens",
+                f"{size}k is the window itself." if size in window else f"The card warns from {limit}k on.",
+            )
             for size in sizes
         ),
         facts=cited(passage),
         explanation=f"The card says: “{plain(sentence(passage.text, match))}”",
-        quote=passage.text,
+        quotes=(passage.text,),
     )
-
-
-def _labelled(model: Model) -> Iterator[Cited]:
-    """Lists whose entries have labels in bold: which label belongs to this description? At most two."""
-    groups: dict[int, list[Passage]] = {}
-    for passage in model.document.passages:
-        if passage.group and 0 < len(passage.label) <= 40 and _statement(passage):
-            groups.setdefault(passage.group, []).append(passage)
-    items = [item for group in groups.values() if 3 <= len(group) <= 9 and (item := _matching(model, group))]
-    yield from items[:2]
-
-
-def _statement(passage: Passage) -> str:
-    """What a labelled entry says: its first sentence."""
-    rest = passage.text.removeprefix(passage.label)
-    return plain(re.split(r"(?<=[.!?])\s", rest.lstrip(": "))[0]) if rest != passage.text else ""
-
-
-def _matching(model: Model, group: list[Passage]) -> Cited | None:
-    labels = " ".join(other.label for other in group)
-    given_away = {word[:5] for word in re.findall(r"\w{4,}", labels.casefold())}
-    for passage in group:
-        statement = _statement(passage)
-        stems = {word[:5] for word in re.findall(r"\w{4,}", statement.casefold())}
-        if stems & given_away or _PRAISE.search(statement) or not 4 <= len(statement.split()) <= 25:
-            continue
-        others = [other for other in group if other is not passage][:3]
-        return Cited(
-            stem=f"The card of {model.name} has a list of entries, each with a title. Which title stands before “{statement}”?",
-            key=plain(passage.label, 40),
-            wrong=tuple((plain(other.label, 40), f"That entry says: “{_statement(other)}”") for other in others),
-            facts=cited(passage),
-            explanation=f"The card says: “{plain(passage.text)}”",
-            quote="",
-        )
-    return None

@@ -43,7 +43,8 @@ def plan_experts(model: Model) -> Plan | None:
         return None
     facts = (*config.facts(*names), *model.active_facts)
     packing = (
-        " The experts are stored in MXFP4: 4 bits a weight and one 8-bit scale for every 32 weights; the rest stays in bf16."
+        " The experts are stored in MXFP4: 4 bits a weight and one 8-bit scale for every 32 weights; the rest stays "
+        "in bf16."
         if packed_weights(model)
         else ""
     )
@@ -56,9 +57,9 @@ def plan_experts(model: Model) -> Plan | None:
         title="A mixture of experts",
         objective="Tell what a mixture of experts stores from what a token uses",
         prose=(
-            f"{model.name} is a mixture of experts: a layer has {experts} expert networks, and a router picks {chosen} of them "
-            "for each token (`config.json`). All experts must be in memory, since the next token may need any of them; only "
-            f"the chosen ones are read and computed.{packing}"
+            f"{model.name} is a mixture of experts: a layer has {experts} expert networks, and a router picks "
+            f"{chosen} of them for each token (`config.json`). All experts must be in memory, since the next token "
+            f"may need any of them; only the chosen ones are read and computed.{packing}"
         ),
         facts=facts,
         code=(
@@ -73,13 +74,18 @@ def _experts_used(model: Model, experts: int, chosen: int) -> Computed:
     return Computed(
         form="numeric",
         stem=(
-            f"A layer of {model.name} has {experts} routed experts of equal size, and each token is sent to {chosen} of them. "
-            "What share of the weights of these experts does a token use, in per cent?"
+            f"A layer of {model.name} has {experts} routed experts of equal size, and each token is sent to {chosen} "
+            "of them. What share of the weights of these experts does a token use, in per cent?"
         ),
         code=f"experts, chosen = {experts}, {chosen}\nprint(round(100 * chosen / experts, 3))",
         slips=(
             Slip("fraction for per cent", "100 * ", "", "That is the fraction; per cent is a hundred times as much."),
-            Slip("unused share", "chosen / experts", "(experts - chosen) / experts", "That is the share that a token leaves unused."),
+            Slip(
+                "unused share",
+                "chosen / experts",
+                "(experts - chosen) / experts",
+                "That is the share that a token leaves unused.",
+            ),
             Slip("one expert", "100 * chosen", "100", f"That is one expert; {chosen} are chosen."),
         ),
         facts=model.config.facts("num_local_experts", "num_experts", "num_experts_per_tok"),
@@ -92,18 +98,28 @@ def _active_share(model: Model) -> Computed:
     return Computed(
         form="numeric",
         stem=(
-            f"The card states {model.total / 1e9:g} billion parameters in all and {model.active / 1e9:g} billion active ones for "
-            f"{model.name}. What share of its parameters does a token use, in per cent?"
+            f"The card states {model.total / 1e9:g} billion parameters in all and {model.active / 1e9:g} billion "
+            f"active ones for {model.name}. What share of its parameters does a token use, in per cent?"
         ),
         code=f"total, active = {model.total / 1e9:g}, {model.active / 1e9:g}\nprint(round(100 * active / total, 1))",
         slips=(
-            Slip("share of the rest", "active / total", "active / (total - active)", "That divides by the parameters that are NOT active."),
-            Slip("unused share", "active / total", "(total - active) / total", "That is the share that a token leaves unused."),
+            Slip(
+                "share of the rest",
+                "active / total",
+                "active / (total - active)",
+                "That divides by the parameters that are NOT active.",
+            ),
+            Slip(
+                "unused share",
+                "active / total",
+                "(total - active) / total",
+                "That is the share that a token leaves unused.",
+            ),
         ),
         facts=model.active_facts,
         explanation=(
-            f"{model.active / 1e9:g} of {model.total / 1e9:g} billion. It is more than the experts' share alone, since attention "
-            "and embeddings serve every token."
+            f"{model.active / 1e9:g} of {model.total / 1e9:g} billion. It is more than the experts' share alone, "
+            "since attention and embeddings serve every token."
         ),
         unit="%",
     )
@@ -114,8 +130,8 @@ def _packed(model: Model) -> Computed:
     return Computed(
         form="numeric",
         stem=(
-            f"The experts of {model.name} are packed in MXFP4: {layers} layers, {experts} experts each, three matrices of "
-            f"{hidden:,} by {inner:,} an expert. How many GB do they take? 1 GB is 10^9 bytes."
+            f"The experts of {model.name} are packed in MXFP4: {layers} layers, {experts} experts each, three "
+            f"matrices of {hidden:,} by {inner:,} an expert. How many GB do they take? 1 GB is 10^9 bytes."
         ),
         code=(
             f"weights = {layers} * {experts} * 3 * {hidden} * {inner}\n"
@@ -123,13 +139,24 @@ def _packed(model: Model) -> Computed:
             "print(round(weights * bits / 8 / 1e9, 2))"
         ),
         slips=(
-            Slip("scales forgotten", "4 + 8 / 32", "4", "That leaves out the scales: 8 bits for 32 weights are a quarter of a bit each."),
-            Slip("scale per weight", "8 / 32", "8", "That gives every weight a scale of its own; 32 weights share one."),
+            Slip(
+                "scales forgotten",
+                "4 + 8 / 32",
+                "4",
+                "That leaves out the scales: 8 bits for 32 weights are a quarter of a bit each.",
+            ),
+            Slip(
+                "scale per weight", "8 / 32", "8", "That gives every weight a scale of its own; 32 weights share one."
+            ),
             Slip("one matrix", " * 3 *", " *", "That counts one matrix an expert; there are three."),
             Slip("bf16", "4 + 8 / 32", "16", "That is bf16; MXFP4 takes a little over 4 bits a weight."),
         ),
         facts=model.config.facts(
-            "num_hidden_layers", "num_local_experts", "hidden_size", "intermediate_size", "quantization_config.quant_method"
+            "num_hidden_layers",
+            "num_local_experts",
+            "hidden_size",
+            "intermediate_size",
+            "quantization_config.quant_method",
         ),
         explanation="A weight takes 4 + 8/32 = 4.25 bits on average.",
         unit="GB",
@@ -145,14 +172,21 @@ def _left(model: Model) -> Computed:
     return Computed(
         form="numeric",
         stem=(
-            f"The packed experts of {model.name} take {packed:.2f} GB; the other {rest:,} parameters stay in bf16. How many GB of "
-            "a memory of 16 GB are left for everything else? 1 GB is 10^9 bytes."
+            f"The packed experts of {model.name} take {packed:.2f} GB; the other {rest:,} parameters stay in bf16. "
+            "How many GB of a memory of 16 GB are left for everything else? 1 GB is 10^9 bytes."
         ),
         code=f"experts = {packed:.2f}\nrest = {rest:_} * 2 / 1e9\nprint(round(16 - experts - rest, 2))",
         slips=(
-            Slip("rest forgotten", " - rest", "", "That leaves out attention, embeddings and router, which stay in bf16."),
+            Slip(
+                "rest forgotten", " - rest", "", "That leaves out attention, embeddings and router, which stay in bf16."
+            ),
             Slip("one byte a parameter", " * 2 /", " /", "That takes one byte a parameter; bf16 has two."),
-            Slip("size for remainder", "16 - experts - rest", "experts + rest", "That is what the weights take; asked is what is left."),
+            Slip(
+                "size for remainder",
+                "16 - experts - rest",
+                "experts + rest",
+                "That is what the weights take; asked is what is left.",
+            ),
         ),
         facts=(*([plain] if plain else []), *model.config.facts("quantization_config.quant_method")),
         explanation=f"{packed:.2f} GB of experts and {rest * 2 / 1e9:.2f} GB in bf16 are taken.",

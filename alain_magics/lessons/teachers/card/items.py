@@ -65,7 +65,8 @@ class Computed:
 class Cited:
     """An item whose answer the source states; ``wrong`` are the other options with their feedback.
 
-    ``quote`` is what the section shows of the source, so that the item can be answered from the lesson.
+    ``quotes`` is what the section shows of the source, so that the item can be answered from the lesson; ``literal``
+    says that the options are program text.
     """
 
     stem: str
@@ -75,7 +76,8 @@ class Cited:
     explanation: str
     hint: str = ""
     difficulty: Difficulty = "beginner"
-    quote: str = ""
+    quotes: tuple[str, ...] = ()
+    literal: bool = False
 
 
 @dataclass(frozen=True)
@@ -147,39 +149,50 @@ class Maker:
     def _cited(self, plan: Plan, item: Cited) -> Question:
         options = [Option(text=item.key, correct=True, feedback=item.explanation)]
         options += [Option(text=text, feedback=feedback) for text, feedback in item.wrong]
-        return self._question(plan, item, form="single", options=options)
+        return self._question(plan, item, form="single", options=options, literal=item.literal)
 
     def _computed(self, plan: Plan, item: Computed, outcomes: dict[str, Outcome | None]) -> Question | None:
         key, *rest = (outcomes[code] for code in programs(item))
         if key is None or not key.ok or not 0 < len(key.output) <= _LONGEST_OUTPUT:
-            return self._drop("answer not reproduced")
+            self._drop("answer not reproduced")
+            return None
         numeric = item.form == "numeric"
         tolerance = 0.0 if item.exact or not numeric else float(f"{abs(float(key.output)) * TOLERANCE:.1g}")
         options: list[Option] = []
         runs: list[Run] = []
         for slip, code, outcome in zip(item.slips, programs(item)[1:], rest, strict=True):
             if outcome is None or not outcome.ok or not 0 < len(outcome.output) <= _LONGEST_OUTPUT:
-                self._drop("slip not reproduced")
                 continue
             text = slip.text or outcome.output
             if any(near(text, other, tolerance) for other in (key.output, *(option.text for option in options))):
-                self._drop("slip gives the answer or what another slip gives")
                 continue
             runs.append(run_of(code, outcome, slip.how, option=len(options)))
             options.append(Option(text=text, feedback=slip.feedback.format(output=outcome.output)))
         if numeric:
             return self._question(
-                plan, item, form="numeric", options=options, answer=float(key.output), tolerance=tolerance,
-                unit=item.unit, proof=self._prover.proof([run_of(item.code, key), *runs]),
+                plan,
+                item,
+                form="numeric",
+                options=options,
+                answer=float(key.output),
+                tolerance=tolerance,
+                unit=item.unit,
+                proof=self._prover.proof([run_of(item.code, key), *runs]),
             )
         options, runs = options[:_MOST_DISTRACTORS], runs[:_MOST_DISTRACTORS]
         if len(options) < _MOST_DISTRACTORS - 1:
-            return self._drop("fewer than two distractors proven wrong")
+            self._drop("fewer than two distractors proven wrong")
+            return None
         runs.append(run_of(item.code, key, option=len(options)))
         options.append(Option(text=key.output, correct=True, feedback=item.explanation))
         return self._question(
-            plan, item, form=item.form, options=options, literal=item.form == "predict",
-            code=item.code if item.form == "predict" else "", proof=self._prover.proof(runs[-1:] + runs[:-1]),
+            plan,
+            item,
+            form=item.form,
+            options=options,
+            literal=item.form == "predict",
+            code=item.code if item.form == "predict" else "",
+            proof=self._prover.proof(runs[-1:] + runs[:-1]),
         )
 
     def _question(self, plan: Plan, item: Computed | Cited, **fields: object) -> Question:

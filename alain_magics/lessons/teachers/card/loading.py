@@ -56,8 +56,11 @@ def _auto_class(model: Model) -> Cited | None:
         key=key,
         wrong=tuple((other, says) for other, says in classes.items() if other != key),
         facts=facts,
-        explanation=f"`{name}` is {'an encoder-decoder' if pair else 'a decoder'}. {classes[key]}",
-        quote=f"architectures: {name}" + ("; is_encoder_decoder: true" if pair else ""),
+        explanation=(
+            f"`{name}` names {'an encoder-decoder' if pair else 'a decoder'}, and `{key}` is the class for these."
+        ),
+        literal=True,
+        quotes=(f"architectures: {name}" + ("; is_encoder_decoder: true" if pair else ""),),
     )
 
 
@@ -70,7 +73,10 @@ def _version(model: Model) -> Cited | None:
         major, minor = int(match[2]), int(match[3])
         bound = f"{major}.{minor}.{match[4] or 0}"
         return Cited(
-            stem=f"A server offers four releases of transformers. Which is the oldest of them that loads {model.name}, by its card?",
+            stem=(
+                f"A server offers four releases of transformers. Which is the oldest of them that loads {model.name}, "
+                "by its card?"
+            ),
             key=bound,
             wrong=(
                 (f"{major}.{minor - 2}.0", f"That is older than {bound}."),
@@ -79,19 +85,25 @@ def _version(model: Model) -> Cited | None:
             ),
             facts=cited(passage),
             explanation=f"The card says: “{plain(sentence(passage.text, match))}”",
-            quote=sentence(passage.text, match),
+            quotes=(sentence(passage.text, match),),
+            literal=True,
         )
     return None
 
 
 def _prefix(model: Model) -> Cited | None:
     """The text that a task of a text-to-text model must begin with."""
-    fact = next((fact for fact in model.document.facts if fact.name == "task_specific_params.summarization.prefix"), None)
+    fact = next(
+        (fact for fact in model.document.facts if fact.name == "task_specific_params.summarization.prefix"), None
+    )
     if fact is None or fact.value != "summarize: ":
         return None
     text = "The tower is 324 metres tall."
     return Cited(
-        stem=f"{model.name} tells its tasks apart by how the input begins. Which input asks it for a short version of a text?",
+        stem=(
+            f"{model.name} tells its tasks apart by how the input begins. Which input asks it for a short version of "
+            "a text?"
+        ),
         key=f"summarize: {text}",
         wrong=(
             (f"summarization: {text}", "That is the name of the task in config.json; its prefix is another word."),
@@ -100,7 +112,8 @@ def _prefix(model: Model) -> Cited | None:
         ),
         facts=(fact,),
         explanation="config.json gives the prefix “summarize: ” for this task; the text follows it.",
-        quote="task_specific_params, summarization, prefix: “summarize: ”",
+        literal=True,
+        quotes=("task_specific_params, summarization, prefix: “summarize: ”",),
     )
 
 
@@ -113,9 +126,12 @@ def _end_token(model: Model) -> Cited | None:
     }
     end = tokens.pop("eos_token", None)
     roles = {
-        "bos_token": "begins a text", "pad_token": "fills up the short texts of a batch",
-        "unk_token": "stands for what the vocabulary lacks", "sep_token": "separates two texts",
-        "cls_token": "stands for a whole text", "mask_token": "stands for a hidden word",
+        "bos_token": "begins a text",
+        "pad_token": "fills up the short texts of a batch",
+        "unk_token": "stands for what the vocabulary lacks",
+        "sep_token": "separates two texts",
+        "cls_token": "stands for a whole text",
+        "mask_token": "stands for a hidden word",
     }
     if end is None:
         return None
@@ -137,7 +153,8 @@ def _end_token(model: Model) -> Cited | None:
         wrong=tuple(wrong.items())[:3],
         facts=(end, *tokens.values()),
         explanation="It is the `eos_token`, which ends a sequence.",
-        quote="; ".join(shown),
+        literal=True,
+        quotes=("; ".join(shown),),
     )
 
 
@@ -147,20 +164,26 @@ def _is_token(value: object) -> bool:
 
 def _quantised(model: Model) -> Cited | None:
     """What is left after everything that the configuration excludes from quantisation."""
-    kept = next((fact for fact in model.document.facts if fact.name == "quantization_config.modules_to_not_convert"), None)
-    names = {"self_attn": "The attention projections", "router": "The routers of the layers", "embed_tokens": "The token embeddings"}
+    kept = next(
+        (fact for fact in model.document.facts if fact.name == "quantization_config.modules_to_not_convert"), None
+    )
+    names = {
+        "self_attn": "The attention projections",
+        "router": "The routers of the layers",
+        "embed_tokens": "The token embeddings",
+    }
     if kept is None or not isinstance(kept.value, list) or not model.config.count("num_local_experts"):
         return None
     if not all(any(name in str(entry) for entry in kept.value) for name in names):
         return None
     return Cited(
-        stem=f"The configuration of {model.name} names modules that are to stay as they are. Which weights are quantised?",
+        stem=f"The configuration of {model.name} names modules that are left as they are. What is quantised?",
         key="The weights of the experts",
         wrong=tuple((says, "`modules_to_not_convert` names them: they stay as they are.") for says in names.values()),
         facts=(kept,),
         explanation="The list names everything but the experts.",
         difficulty="intermediate",
-        quote="modules_to_not_convert: " + ", ".join(plain(str(entry), 40) for entry in kept.value[:6]),
+        quotes=("modules_to_not_convert: " + ", ".join(plain(str(entry), 40) for entry in kept.value[:6]),),
     )
 
 
@@ -201,10 +224,13 @@ def _two_modes(model: Model) -> Cited | None:
         ),
         facts=(*cited(passage), *cited(other)),
         explanation=f"The card says: “{plain(passage.text)}”",
-        quote=" / ".join(
-            f"{mode} mode: temperature {settings['temperature']}, top-p {settings['top_p']}" for mode, (settings, _) in modes.items()
-        ),
+        quotes=tuple(_settings_sentence(text) for text in (other.text, passage.text)),
     )
+
+
+def _settings_sentence(text: str) -> str:
+    match = _SETTING.search(text)
+    return sentence(text, match) if match else text
 
 
 def _temperature(model: Model) -> Cited | None:
@@ -215,7 +241,7 @@ def _temperature(model: Model) -> Cited | None:
     far = [other for other in _TEMPERATURES if abs(other - float(value)) > 0.15]
     start = len(model.document.text) % (len(far) - 2)
     return Cited(
-        stem=f"Which temperature does the card of {model.name} use or recommend?",
+        stem=f"Which temperature does the card of {model.name} set?",
         key=value,
         wrong=tuple(
             (
@@ -227,7 +253,7 @@ def _temperature(model: Model) -> Cited | None:
         ),
         facts=(fact,),
         explanation=f"The card says: “{plain(quote)}”",
-        quote=quote,
+        quotes=(quote,),
     )
 
 
@@ -237,7 +263,9 @@ def _stated_temperature(model: Model) -> tuple[str, Fact, str] | None:
     for passage in passages:
         if match := _RECOMMENDED.search(passage.text):
             return match[1], at(passage.span, "card"), sentence(passage.text, match)
-    texts = [(passage.text, passage.span) for passage in passages] + [(block.code, block.span) for block in model.document.code_blocks]
+    texts = [(passage.text, passage.span) for passage in passages] + [
+        (block.code, block.span) for block in model.document.code_blocks
+    ]
     for text, span in texts:
         for match in _SETTING.finditer(text):
             if match[1].lower() == "temperature" and 0.1 <= float(match[2]) <= 1.2:

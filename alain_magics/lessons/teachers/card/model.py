@@ -11,6 +11,7 @@ from alain_magics.lessons.sources.card import CardDocument
 from alain_magics.lessons.teachers.card.items import at
 
 CLOSE = 0.05
+MOST_PARAMETERS = 10**14
 _UNITS = {"m": 10**6, "million": 10**6, "b": 10**9, "billion": 10**9, "t": 10**12, "trillion": 10**12}
 _UNIT = "(?P<unit>m|b|t|million|billion|trillion)"
 _NUMBER = r"(?<![\w.])(?P<number>\d{1,4}(?:\.\d{1,3})?)\s?"
@@ -102,7 +103,7 @@ def read_windows(config: Config, layers: int) -> tuple[int, int] | None:
     """How many layers have a window, and how long it is; ``None`` where the configuration is not understood."""
     window, kinds = config.count("sliding_window"), config.get("layer_types")
     if isinstance(kinds, list):
-        if len(kinds) != layers or not set(kinds) <= {"full_attention", "sliding_attention"}:
+        if len(kinds) != layers or any(kind not in ("full_attention", "sliding_attention") for kind in kinds):
             return None
         windowed = kinds.count("sliding_attention")
         return (windowed, window) if window and windowed else (0, 0) if not windowed else None
@@ -166,7 +167,7 @@ def _count_t5(config: Config) -> Parts | None:
     names = ("vocab_size", "d_model", "d_ff", "d_kv", "num_heads", "num_layers")
     vocabulary, hidden, inner, head_dim, heads, layers = (config.count(name) for name in names)
     activation = config.get("feed_forward_proj") or "relu"
-    if not all((vocabulary, hidden, inner, head_dim, heads, layers)) or activation not in {"relu", "gated-gelu"}:
+    if not all((vocabulary, hidden, inner, head_dim, heads, layers)) or activation not in ("relu", "gated-gelu"):
         return None
     decoder = config.count("num_decoder_layers") or layers
     matrices = 2 if config.get("tie_word_embeddings") is False else 1
@@ -180,11 +181,17 @@ def _count_t5(config: Config) -> Parts | None:
 
 @dataclass(frozen=True)
 class Count:
-    """A number of parameters; ``says`` is where it comes from."""
+    """A number of parameters; ``says`` is where it comes from, ``exact`` whether the last digit counts."""
 
     value: int
     says: str
     facts: tuple[Fact, ...]
+    exact: bool = True
+
+    @property
+    def text(self) -> str:
+        """The number for people: all digits, or the rounded one that was stated."""
+        return f"{self.value:,}" if self.exact else f"about {self.value / 1e9:g} billion"
 
 
 @dataclass(frozen=True)
@@ -214,7 +221,7 @@ def read_model(document: CardDocument) -> Model:
 
 def plain_name(title: str) -> str:
     """A title that can stand in prose and in a stem: letters, digits and a little punctuation, 60 characters."""
-    return " ".join(re.sub(r"[^\w .,+/:()-]", " ", title).split())[:60].strip() or "the model"
+    return " ".join(re.sub(r"[^\w .,+/:()@%-]", " ", title).split())[:60].strip() or "the model"
 
 
 def stated_counts(document: CardDocument) -> list[tuple[int, bool, Fact]]:
@@ -236,7 +243,7 @@ def count_parameters(document: CardDocument, parts: Parts | None) -> Count | Non
     is quantised; else what the card states if it states one number only.
     """
     stored = next((fact for fact in document.facts if fact.name == "safetensors.total"), None)
-    total = stored.value if stored and type(stored.value) is int and stored.value > 0 else 0
+    total = stored.value if stored and type(stored.value) is int and 0 < stored.value < MOST_PARAMETERS else 0
     stated = [(value, fact) for value, active, fact in stated_counts(document) if not active]
     if parts:
         named = [(_number(match), at_id(document)) for match in _IN_NAME.finditer(document.title.replace("-", " "))]
@@ -249,7 +256,7 @@ def count_parameters(document: CardDocument, parts: Parts | None) -> Count | Non
     stated = [(value, fact) for value, fact in stated if not total or close(value, total)]
     if len({value for value, _ in stated}) == 1:
         value, fact = stated[0]
-        return Count(value, "as the card states", (fact,))
+        return Count(value, "as the card states", (fact,), exact=False)
     return None
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 
 from alain_magics.lessons.document import CodeBlock, Fact
@@ -11,10 +10,10 @@ from alain_magics.lessons.teachers.card.items import Cited, Plan, at
 from alain_magics.lessons.teachers.card.loading import loading_items, setting_items
 from alain_magics.lessons.teachers.card.model import Model
 from alain_magics.lessons.teachers.card.statements import statement_items
+from alain_magics.text import as_markdown, fenced
 
 QUOTED_WORDS = 90
-LONGEST_EXAMPLE = 30
-_MARKS = re.compile(r"([\\`*_\[\]{}<>#|!&~$^])")
+LONGEST_EXAMPLE = 40
 
 
 def plan_use(model: Model) -> Plan | None:
@@ -22,7 +21,9 @@ def plan_use(model: Model) -> Plan | None:
     entries = {
         fact.name: fact
         for fact in model.document.facts
-        if fact.ref == "front matter" and isinstance(fact.value, str) and fact.name in ("pipeline_tag", "license", "base_model")
+        if fact.ref == "front matter"
+        and isinstance(fact.value, str)
+        and fact.name in ("pipeline_tag", "license", "base_model")
     }
     says = {
         "pipeline_tag": "files {name} under the task `{value}`",
@@ -30,9 +31,14 @@ def plan_use(model: Model) -> Plan | None:
         "license": "states the licence `{value}`",
     }
     parts = [
-        text.format(name=model.name, value=plain(str(entries[name].value), 60)) for name, text in says.items() if name in entries
+        text.format(name=model.name, value=plain(str(entries[name].value), 60))
+        for name, text in says.items()
+        if name in entries
     ]
-    prose = "Before a model is run, its card is read for what it was made for, what its makers advise against, and what it needs."
+    prose = (
+        "Before a model is run, its card is read for what it was made for, what its makers advise against, and what "
+        "it needs."
+    )
     if parts:
         prose += f" This card {_listed(parts)}."
     return _plan(
@@ -52,10 +58,12 @@ def plan_loading(model: Model) -> Plan | None:
         model,
         "Loading it",
         "Load a model with the right class and release, and stop at the right token",
-        "The library transformers loads decoders, which continue a text, with one class and encoder-decoders, which read an "
-        "input and write an output, with another: `AutoModelForCausalLM` and `AutoModelForSeq2SeqLM`. An old release does "
-        "not know new architectures. A tokenizer has special tokens for the beginning and the end of a sequence, for "
-        "padding and for unknown pieces (`bos_token`, `eos_token`, `pad_token`, `unk_token`).",
+        "The library transformers loads decoders, which continue a text, with one class and encoder-decoders, which "
+        "read an input and write an output, with another: `AutoModelForCausalLM` and `AutoModelForSeq2SeqLM`. An old "
+        "release does not know new architectures. A tokenizer has special tokens for the beginning and the end of a "
+        "sequence, for padding and for unknown pieces (`bos_token`, `eos_token`, `pad_token`, `unk_token`). An "
+        "architecture that the library lacks comes as Python files in the model's repository; "
+        "`trust_remote_code=True` lets them run.",
         (),
         [*loading_items(model), *statement_items(model, "load")],
         example,
@@ -67,56 +75,66 @@ def plan_prompting(model: Model) -> Plan | None:
     return _plan(
         model,
         "Talking to it",
-        "Prompt and sample as the makers of a model ask",
-        "A chat model is trained on one way of writing conversations down, and its makers measured it with certain settings. "
-        "Temperature below 1 sharpens the probabilities of the next token; top-p keeps the likeliest tokens up to a total "
-        "probability, top-k a fixed number of them; greedy decoding takes the likeliest one.",
+        "Write prompts and keep histories as the makers of a model ask",
+        "A chat model is trained on one way of writing conversations down: markers for whose turn it is, a place for "
+        "instructions, a place for reasoning. Its chat template writes this form. What departs from it can still be "
+        "sent, and the model will answer, but not as it was measured.",
         (),
-        [*setting_items(model), *statement_items(model, "prompt")],
+        statement_items(model, "prompt"),
+    )
+
+
+def plan_sampling(model: Model) -> Plan | None:
+    """How its tokens are chosen."""
+    return _plan(
+        model,
+        "Choosing its tokens",
+        "Sample with the settings that a card asks for",
+        "A model gives every possible next token a probability; a program chooses one. Greedy decoding takes the "
+        "likeliest. Sampling draws one: a temperature below 1 sharpens the probabilities, top-k keeps a fixed number "
+        "of the likeliest tokens, top-p keeps the likeliest up to a total probability.",
+        (),
+        [*setting_items(model), *statement_items(model, "sample")],
     )
 
 
 def _plan(
-    model: Model, title: str, objective: str, prose: str, facts: tuple[Fact, ...], items: Iterable[Cited],
+    model: Model,
+    title: str,
+    objective: str,
+    prose: str,
+    facts: tuple[Fact, ...],
+    items: Iterable[Cited],
     example: CodeBlock | None = None,
 ) -> Plan | None:
     """A section with as many items as the quotations they rest on leave room for."""
     kept: list[Cited] = []
     quotes: dict[str, tuple[Fact, ...]] = {}
     for item in items:
-        quote = plain(item.quote, 300)
-        words = sum(len(text.split()) for text in {*quotes, quote})
+        shown_by_it = [plain(quote, 300) for quote in item.quotes]
+        words = sum(len(text.split()) for text in {*quotes, *shown_by_it})
         if words <= QUOTED_WORDS:
             kept.append(item)
-            if quote:
-                quotes.setdefault(quote, item.facts)
+            quotes |= dict.fromkeys(shown_by_it, item.facts)
     if not kept:
         return None
-    shown = "\n\n".join(f"> {as_text(quote)}" for quote in quotes)
+    shown = "\n\n".join(f"> {as_markdown(quote)}" for quote in quotes)
     if quotes:
         shown = f"From the card and the files beside it:\n\n{shown}"
     shown_facts = [fact for facts in quotes.values() for fact in facts]
     if example:
-        shown += f"\n\nThe card's own example, shown and not run:\n\n{fenced(example)}"
+        shown += f"\n\nThe card's own example, shown and not run:\n\n{fenced(example.code.rstrip(), 'python')}"
         shown_facts.append(at(example.span, "card"))
     return Plan(title, objective, prose, facts, shown=shown.strip(), shown_facts=tuple(shown_facts), items=tuple(kept))
 
 
 def _is_example(block: CodeBlock) -> bool:
-    return block.language in ("python", "py") and "from_pretrained" in block.code and block.code.count("\n") <= LONGEST_EXAMPLE
+    return (
+        block.language in ("python", "py")
+        and "from_pretrained" in block.code
+        and block.code.count("\n") <= LONGEST_EXAMPLE
+    )
 
 
 def _listed(parts: list[str]) -> str:
     return parts[0] if len(parts) == 1 else ", ".join(parts[:-1]) + " and " + parts[-1]
-
-
-def as_text(text: str) -> str:
-    """Text of a card as Markdown that shows just these characters."""
-    return _MARKS.sub(r"\\\1", text)
-
-
-def fenced(block: CodeBlock) -> str:
-    """Code of a card as a fenced block that its content cannot close."""
-    fence = "`" * (max((len(run) for run in re.findall(r"`+", block.code)), default=2) + 1)
-    fence = max(fence, "```", key=len)
-    return f"{fence}python\n{block.code.rstrip()}\n{fence}"

@@ -59,19 +59,21 @@ def plan_results(model: Model) -> Plan | None:
     if results is None:
         return None
     first = _pick_columns(results)
-    items = [_lead(model, results), _difference(results, first[0]), _spread(results, first[0]), _swap(results, first), _best(results, first[-1])]
+    items = [
+        _lead(model, results),
+        _difference(results, first[0]),
+        _spread(results, first[0]),
+        _swap(results, first),
+        _best(results, first[-1]),
+    ]
     fact = at(results.table.span, "card")
-    scale = (
-        "A difference of two percentages is given in points."
-        if all(0 <= value <= 100 for row in results.rows.values() for value in row)
-        else "Columns may have different scales; only numbers of one column can be compared."
-    )
     return Plan(
         title="What the results say",
         objective="Read a table of results: compare rows, compare columns, see where rankings disagree",
         prose=(
-            f"The card gives a table of results with {len(results.rows)} rows. These are the claims of the card, measured by "
-            f"its makers. {scale} A single column does not rank anything in general: another one may order the same rows "
+            f"The card gives a table of results with {len(results.rows)} rows; the numbers are its own claims. Only "
+            "numbers of one column can be compared. The difference of two percentages is in points; divided by one "
+            "of them it is in per cent. A column does not rank the rows for every purpose: another may order them "
             "differently. The program holds the numbers for the questions below."
         ),
         facts=(fact,),
@@ -94,7 +96,11 @@ def _column(results: Results, index: int, names: Sequence[str] = ()) -> str:
 
 def _shown(results: Results) -> str:
     rows = "".join(f"    {name!r}: {tuple(row)!r},\n" for name, row in results.rows.items())
-    return f"columns = {results.columns!r}\nrows = {{\n{rows}}}\nprint(len(rows), \"rows,\", len(columns), \"columns of numbers\")"
+    return (
+        f"columns = {results.columns!r}\nrows = {{\n{rows}}}\n"
+        "for index, column in enumerate(columns):\n"
+        '    print("mean of", column, "=", round(sum(row[index] for row in rows.values()) / len(rows), 3))'
+    )
 
 
 def _sibling(results: Results) -> str:
@@ -125,7 +131,15 @@ def _lead(model: Model, results: Results) -> Computed | None:
     for name in dict.fromkeys([highest, *ranked[1:]]):
         if name != ranked[0]:
             why = "There the score itself is highest; the lead is" if name == highest else "There the lead is"
-            slips.append(Slip("another column", "print(max(lead, key=lead.get))", f"print(lead[{name!r}])", f"{why} {{output}} points.", text=name))
+            slips.append(
+                Slip(
+                    "another column",
+                    "print(max(lead, key=lead.get))",
+                    f"print(lead[{name!r}])",
+                    f"{why} {{output}} points.",
+                    text=name,
+                )
+            )
     return Computed(
         form="single",
         stem=f"In the card's table, by which measure is {results.own} furthest ahead of {other}, in points?",
@@ -154,12 +168,25 @@ def _difference(results: Results, column: int) -> Computed | None:
     high, low = max(own, theirs), min(own, theirs)
     return Computed(
         form="numeric",
-        stem=f"The card's table gives {high:g} for {above} and {low:g} for {below} ({results.columns[column]}). By how many per cent of the lower number is the higher one larger?",
+        stem=(
+            f"The card's table gives {high:g} for {above} and {low:g} for {below} ({results.columns[column]}). By how "
+            "many per cent of the lower number is the higher one larger?"
+        ),
         code=f"high, low = {high:g}, {low:g}\nprint(round(100 * (high - low) / low, 2))",
         slips=(
-            Slip("points for per cent", "100 * (high - low) / low", "high - low", "That is the difference in points; per cent relates it to the lower number."),
+            Slip(
+                "points for per cent",
+                "100 * (high - low) / low",
+                "high - low",
+                "That is the difference in points; per cent relates it to the lower number.",
+            ),
             Slip("related to the higher", "/ low", "/ high", "That relates the difference to the higher number."),
-            Slip("quotient", "100 * (high - low) / low", "100 * high / low", "That is the whole quotient in per cent, not how much it exceeds 100."),
+            Slip(
+                "quotient",
+                "100 * (high - low) / low",
+                "100 * high / low",
+                "That is the whole quotient in per cent, not how much it exceeds 100.",
+            ),
         ),
         facts=(at(results.table.span, "card"),),
         explanation=f"The difference is {high - low:.4g} points, which is that share of {low:g}.",
@@ -174,16 +201,26 @@ def _spread(results: Results, column: int) -> Computed | None:
     title = results.columns[column]
     return Computed(
         form="numeric",
-        stem=f"By how much does {title} vary over the {len(results.rows)} rows of the card's table: what is the highest value less the lowest?",
+        stem=(
+            f"By how much does {title} vary over the {len(results.rows)} rows of the card's table: what is the "
+            "highest value less the lowest?"
+        ),
         code=f"scores = {_column(results, column)}\nprint(round(max(scores.values()) - min(scores.values()), 3))",
         slips=(
-            Slip("highest less mean", "min(scores.values())", "sum(scores.values()) / len(scores)", "That is the highest value less the mean."),
-            Slip("first less last", "max(scores.values()) - min(scores.values())", "[*scores.values()][0] - [*scores.values()][-1]",
-                 "That takes the first and the last row; they are not the extremes."),
+            Slip(
+                "highest less mean",
+                "min(scores.values())",
+                "sum(scores.values()) / len(scores)",
+                "That is the highest value less the mean.",
+            ),
             Slip("highest", " - min(scores.values())", "", "That is the highest value alone."),
         ),
         facts=(at(results.table.span, "card"),),
-        explanation=f"The result depends on the test set as well as on the model: the extremes are {max(row[column] for row in results.rows.values()):g} and {min(row[column] for row in results.rows.values()):g}.",
+        explanation=(
+            "The result depends on the test set as well as on the model: the extremes are "
+            f"{max(row[column] for row in results.rows.values()):g} and "
+            f"{min(row[column] for row in results.rows.values()):g}."
+        ),
         unit=title if len(title) < 20 else "",
     )
 
@@ -192,9 +229,7 @@ def _swapped(results: Results, one: int, two: int) -> list[tuple[str, str]]:
     """Pairs of rows that two columns order differently."""
     rows = results.rows
     return [
-        (a, b)
-        for a, b in combinations(rows, 2)
-        if (rows[a][one] - rows[b][one]) * (rows[a][two] - rows[b][two]) < 0
+        (a, b) for a, b in combinations(rows, 2) if (rows[a][one] - rows[b][one]) * (rows[a][two] - rows[b][two]) < 0
     ]
 
 
@@ -212,8 +247,8 @@ def _swap(results: Results, columns: tuple[int, ...]) -> Computed | None:
     return Computed(
         form="single",
         stem=(
-            f"{results.columns[one]} and {results.columns[two]} mostly agree in the card's table. Which two rows do they put in "
-            "opposite order?"
+            f"{results.columns[one]} and {results.columns[two]} mostly agree in the card's table. Which two rows do "
+            "they put in opposite order?"
         ),
         code=(
             f"first = {_column(results, one, circle)}\n"
@@ -222,15 +257,18 @@ def _swap(results: Results, columns: tuple[int, ...]) -> Computed | None:
         ),
         slips=tuple(
             Slip(
-                "ordered alike", last, f"a, b = {pair!r}\nprint(first[a] > first[b], second[a] > second[b])",
-                f"Both columns put {max(pair, key=lambda name: rows[name][one])} higher.", text=", ".join(pair),
+                "ordered alike",
+                last,
+                f"a, b = {pair!r}\nprint(first[a] > first[b], second[a] > second[b])",
+                f"Both columns put {max(pair, key=lambda name: rows[name][one])} higher.",
+                text=", ".join(pair),
             )
             for pair in others
         ),
         facts=(at(results.table.span, "card"),),
         explanation=(
-            f"{results.columns[one]}: {rows[key[0]][one]:g} and {rows[key[1]][one]:g}; "
-            f"{results.columns[two]}: {rows[key[0]][two]:g} and {rows[key[1]][two]:g}."
+            f"{results.columns[one]}: {rows[key[0]][one]:g} and {rows[key[1]][one]:g}; {results.columns[two]}: "
+            f"{rows[key[0]][two]:g} and {rows[key[1]][two]:g}."
         ),
         hint="For each pair, see which row is higher in the first column, then in the second.",
         difficulty="intermediate",
@@ -250,7 +288,11 @@ def _circle(results: Results, one: int, two: int) -> tuple[str, ...] | None:
         for c, d in permutations([name for name in rows if name not in (a, b)], 2)
         if agree(b, c) > 0 and agree(c, d) > 0 and agree(d, a) > 0
     ]
-    return min(found, key=lambda circle: max(rows[name][one] for name in circle) - min(rows[name][one] for name in circle), default=None)
+    return min(
+        found,
+        key=lambda circle: max(rows[name][one] for name in circle) - min(rows[name][one] for name in circle),
+        default=None,
+    )
 
 
 def _best(results: Results, column: int) -> Computed | None:
@@ -263,9 +305,19 @@ def _best(results: Results, column: int) -> Computed | None:
         stem=f"The program orders rows of the card's table by {results.columns[column]}. What does it print?",
         code=f"scores = {_column(results, column)}\nprint(sorted(scores, key=scores.get, reverse=True)[:2])",
         slips=(
-            Slip("ascending", ", reverse=True", "", "That orders from the lowest; `reverse=True` begins with the highest."),
+            Slip(
+                "ascending",
+                ", reverse=True",
+                "",
+                "That orders from the lowest; `reverse=True` begins with the highest.",
+            ),
             Slip("by name", "key=scores.get, ", "", "That orders by name; `key=scores.get` orders by the numbers."),
-            Slip("not ordered", "sorted(scores, key=scores.get, reverse=True)", "list(scores)", "These are the first two rows of the table, not ordered."),
+            Slip(
+                "not ordered",
+                "sorted(scores, key=scores.get, reverse=True)",
+                "list(scores)",
+                "These are the first two rows of the table, not ordered.",
+            ),
             Slip("last two", "[:2]", "[-2:]", "These are the last two of the order; `[:2]` takes the first two."),
         ),
         facts=(at(results.table.span, "card"),),

@@ -30,17 +30,21 @@ def plan_fit(model: Model) -> Plan | None:
     if not device:
         return None
     left = device * 1e9 - RESERVE * 1e9 - weights
-    item = _tokens(model, cache, device, name, weights) if left < cache.bytes_at(window) else None
-    item = item or _conversations(model, cache, device, name, weights, window)
+    item = (
+        _tokens(model, cache, device, name, weights)
+        if left < cache.bytes_at(window)
+        else _conversations(model, cache, device, name, weights, window)
+    )
     facts = (*model.count.facts, *cache.facts, *model.config.facts("max_position_embeddings"))
     unit, scale = unit_of(cache.bytes_at(window))
     return Plan(
         title="Weights and context on one device",
         objective="Compute how much context fits beside the weights",
         prose=(
-            f"A device must hold the weights, the key-value cache of every token of every conversation, and working memory, "
-            f"here taken as {RESERVE} GB. What is left after the weights bounds the context. The window of {model.name} is "
-            f"{window:,} tokens (`config.json`); a longer context is of no use even where memory is left."
+            "A device must hold the weights, the key-value cache of every token of every conversation, and working "
+            f"memory, here taken as {RESERVE} GB. What is left after the weights bounds the context. The window of "
+            f"{model.name} is {window:,} tokens (`config.json`); a longer context is of no use even where memory is "
+            "left."
         ),
         facts=facts,
         code=(
@@ -52,25 +56,30 @@ def plan_fit(model: Model) -> Plan | None:
     )
 
 
-def _tokens(model: Model, cache: Cache, device: int, name: str, weights: int) -> Computed | None:
-    if cache.windowed:
-        return None
+def _tokens(model: Model, cache: Cache, device: int, name: str, weights: int) -> Computed:
+    per_token = cache.bytes_at(cache.window + 1) - cache.bytes_at(cache.window)
+    where = f" (its {cache.windowed} windowed layers take little and are left out)" if cache.windowed else ""
     return Computed(
         form="numeric",
         stem=(
-            f"A device has {device} GB. The weights of {model.name} take {weights / 1e9:.2f} GB in {name}, {RESERVE} GB is set "
-            f"aside, and a token takes {cache.bytes_at(1):,} bytes of cache. For how many thousand tokens is there room? "
-            "1 GB is 10^9 bytes."
+            f"A device has {device} GB. The weights of {model.name} take {weights / 1e9:.2f} GB in {name}, {RESERVE} "
+            f"GB is set aside, and a token takes {per_token:,} bytes of cache{where}. For how many thousand tokens is "
+            "there room? 1 GB is 10^9 bytes."
         ),
         code=(
             f"device, weights, reserve = {device}e9, {weights / 1e9:.2f}e9, {RESERVE}e9\n"
-            f"per_token = {cache.bytes_at(1):_}\n"
+            f"per_token = {per_token:_}\n"
             "print(round((device - weights - reserve) / per_token / 1000, 2))"
         ),
         slips=(
             Slip("reserve forgotten", " - reserve", "", f"That forgets the {RESERVE} GB set aside."),
             Slip("weights forgotten", " - weights", "", "That leaves out the weights; they must be in memory too."),
-            Slip("binary unit", f"{device}e9", f"{device} * 2**30", "That takes 2^30 bytes for a GB; 1 GB is 10^9 bytes here."),
+            Slip(
+                "binary unit",
+                f"{device}e9",
+                f"{device} * 2**30",
+                "That takes 2^30 bytes for a GB; 1 GB is 10^9 bytes here.",
+            ),
         ),
         facts=(*model.count.facts, *cache.facts) if model.count else cache.facts,
         explanation=f"What is left, {device} - {weights / 1e9:.2f} - {RESERVE} GB, divided by the bytes of one token.",
@@ -85,9 +94,9 @@ def _conversations(model: Model, cache: Cache, device: int, name: str, weights: 
     return Computed(
         form="numeric",
         stem=(
-            f"A device has {device} GB. The weights of {model.name} take {weights / 1e9:.2f} GB in {name}, {RESERVE} GB is set "
-            f"aside, and the cache of one full window of {window:,} tokens takes {size / 1e9:.3f} GB. How many conversations, "
-            "each with a full window, fit at once?"
+            f"A device has {device} GB. The weights of {model.name} take {weights / 1e9:.2f} GB in {name}, {RESERVE} "
+            f"GB is set aside, and the cache of one full window of {window:,} tokens takes {size / 1e9:.3f} GB. How "
+            "many conversations, each with a full window, fit at once?"
         ),
         code=(
             f"device, weights, reserve = {device}, {weights / 1e9:.2f}, {RESERVE}  # GB\n"
@@ -96,11 +105,19 @@ def _conversations(model: Model, cache: Cache, device: int, name: str, weights: 
         ),
         slips=(
             Slip("reserve forgotten", " - reserve", "", f"That forgets the {RESERVE} GB set aside."),
-            Slip("weights per conversation", "(device - weights - reserve) // window", "(device - reserve) // (weights + window)",
-                 "That loads the weights for each conversation; all of them share one copy."),
+            Slip(
+                "weights per conversation",
+                "(device - weights - reserve) // window",
+                "(device - reserve) // (weights + window)",
+                "That loads the weights for each conversation; all of them share one copy.",
+            ),
             Slip("weights forgotten", " - weights", "", "That leaves out the weights; they must be in memory too."),
-            Slip("rounded up", "(device - weights - reserve) // window", "(device - weights - reserve) // window + 1",
-                 "The last one does not fit completely: round down."),
+            Slip(
+                "rounded up",
+                "(device - weights - reserve) // window",
+                "(device - weights - reserve) // window + 1",
+                "The last one does not fit completely: round down.",
+            ),
         ),
         facts=(*model.count.facts, *cache.facts) if model.count else cache.facts,
         explanation="What is left after weights and reserve, divided by the cache of one window, rounded down.",
@@ -117,13 +134,21 @@ def _full_load(model: Model, cache: Cache, name: str, weights: int, window: int)
     return Computed(
         form="numeric",
         stem=(
-            f"{model.name} runs with a full window of {window:,} tokens: {weights / float(scale):,.1f} {unit} of weights "
-            f"({name}) and {size / float(scale):,.1f} {unit} of key-value cache. What share of the two together is the cache, "
-            "in per cent?"
+            f"{model.name} runs with a full window of {window:,} tokens: {weights / float(scale):,.1f} {unit} of "
+            f"weights ({name}) and {size / float(scale):,.1f} {unit} of key-value cache. What share of the two "
+            "together is the cache, in per cent?"
         ),
-        code=f"weights, cache = {weights / float(scale):.1f}, {size / float(scale):.1f}\nprint(round(100 * cache / (weights + cache), 1))",
+        code=(
+            f"weights, cache = {weights / float(scale):.1f}, {size / float(scale):.1f}  # {unit}\n"
+            "print(round(100 * cache / (weights + cache), 1))"
+        ),
         slips=(
-            Slip("share of the weights", "(weights + cache)", "weights", "That compares the cache with the weights, not with both together."),
+            Slip(
+                "share of the weights",
+                "(weights + cache)",
+                "weights",
+                "That compares the cache with the weights, not with both together.",
+            ),
             Slip("share of the other", "100 * cache", "100 * weights", "That is the share of the weights."),
         ),
         facts=(*cache.facts, *model.config.facts("max_position_embeddings")),
@@ -134,26 +159,29 @@ def _full_load(model: Model, cache: Cache, name: str, weights: int, window: int)
 
 def plan_speed(model: Model) -> Plan | None:
     """The bound that memory bandwidth sets on the speed of writing."""
-    if model.count is None or (model.cache is None and model.config.type):
+    if model.count is None or model.cache is None or model.config.has_vision:
         return None
-    read = model.active or model.count.value
+    parts = model.parts
+    untied = parts.embedding if parts and parts.matrices == 2 else 0
+    read = model.active or model.count.value - untied
     bandwidth = 100 if read < 5e9 else 1000
     unit, scale = unit_of(read * 4)
-    active = (
-        f" Of its {model.count.value:,} parameters a token uses about {model.active:,}: only the experts that are chosen "
-        "are read."
-        if model.active
-        else ""
-    )
+    active = ""
+    if model.active:
+        active = (
+            f" A token uses about {model.active / 1e9:g} billion parameters: only the experts that are chosen are read."
+        )
+    elif untied:
+        active = f" These are {read:,}: of the input embedding only the row of the last token is read."
     facts = (*model.count.facts, *model.active_facts)
     return Plan(
         title="A bound on the speed",
         objective="Compute how many tokens a second memory bandwidth allows",
         prose=(
-            f"To write one token of one conversation, {model.name} reads each weight that it uses once.{active} Memory "
-            "delivers a fixed number of bytes a second, its bandwidth. Bandwidth divided by the bytes read per token "
-            "bounds the tokens per second from above; real speeds are lower. Reading a prompt, or many conversations at "
-            "once, is bounded by arithmetic instead."
+            f"To write one token of one conversation, {model.name} reads each weight that it uses once.{active} "
+            "Memory delivers a fixed number of bytes a second, its bandwidth. Bandwidth divided by the bytes read "
+            "per token bounds the tokens per second from above; real speeds are lower. Reading a prompt, or many "
+            "conversations at once, is bounded by arithmetic instead."
         ),
         facts=facts,
         code=(
@@ -166,23 +194,39 @@ def plan_speed(model: Model) -> Plan | None:
 
 def _bound(model: Model, read: int, bandwidth: int) -> Computed:
     slips = [
-        Slip("upside down", "bandwidth / per_token", "per_token / bandwidth", "That is seconds per token; asked are tokens per second."),
-        Slip("bits for bytes", "read * 2", "read * 16", "That counts bits; bandwidth is in bytes, and bf16 has 2 bytes."),
+        Slip(
+            "upside down",
+            "bandwidth / per_token",
+            "per_token / bandwidth",
+            "That is seconds per token; asked are tokens per second.",
+        ),
+        Slip(
+            "bits for bytes", "read * 2", "read * 16", "That counts bits; bandwidth is in bytes, and bf16 has 2 bytes."
+        ),
         Slip("one byte a parameter", "read * 2", "read", "That reads one byte a parameter; bf16 has 2."),
     ]
     if model.active and model.count:
         slips.append(
-            Slip("all experts", f"read = {read:_}", f"read = {model.count.value:_}",
-                 "That reads all parameters for every token; a token uses the active ones only.")
+            Slip(
+                "all experts",
+                f"read = {read:_}",
+                f"read = {model.count.value:_}",
+                "That reads all parameters for every token; a token uses the active ones only.",
+            )
         )
-    what = "active parameters a token" if model.active else "parameters"
+    what = "active parameters" if model.active else "parameters"
     return Computed(
         form="numeric",
         stem=(
-            f"A memory delivers {bandwidth:,} GB a second (1 GB is 10^9 bytes). {model.name} is held in bf16 and reads its "
-            f"{read:,} {what} once per token. At most how many tokens per second can one conversation get?"
+            f"A memory delivers {bandwidth:,} GB a second (1 GB is 10^9 bytes). For each token {model.name} reads "
+            f"{read:,} {what}. If they are held in bf16, how many tokens per second can one conversation get at most?"
         ),
-        code=f"bandwidth = {bandwidth}e9\nread = {read:_}\nper_token = read * 2\nprint(round(bandwidth / per_token, 2))",
+        code=(
+            f"bandwidth = {bandwidth}e9  # bytes per second\n"
+            f"read = {read:_}\n"
+            "per_token = read * 2\n"
+            "print(round(bandwidth / per_token, 2))"
+        ),
         slips=tuple(slips),
         facts=(*(model.count.facts if model.count else ()), *model.active_facts),
         explanation=f"{bandwidth:,} GB a second divided by {read * 2 / 1e9:.2f} GB per token.",
@@ -196,13 +240,19 @@ def _needed(model: Model, read: int) -> Computed:
     return Computed(
         form="numeric",
         stem=(
-            f"One conversation with {model.name} is to get 30 tokens per second from weights of 4 bits each, {read:,} of which "
-            "are read per token. How many GB per second must the memory deliver at least? 1 GB is 10^9 bytes."
+            f"One conversation with {model.name} is to get 30 tokens per second from weights of 4 bits each, {read:,} "
+            "of which are read per token. How many GB per second must the memory deliver at least? 1 GB is 10^9 "
+            "bytes."
         ),
         code=f"read = {read:_}\nper_token = read * 4 / 8\nprint(round(30 * per_token / 1e9, 2))",
         slips=(
             Slip("bits for bytes", " / 8", "", "That counts bits; 4 bits are half a byte."),
-            Slip("bytes for bits", "* 4 / 8", "* 4", "That takes 4 bytes a weight; it has 4 bits.", ),
+            Slip(
+                "bytes for bits",
+                "* 4 / 8",
+                "* 4",
+                "That takes 4 bytes a weight; it has 4 bits.",
+            ),
             Slip("one token per second", "30 * per_token", "per_token", "That is enough for one token a second."),
             Slip("divided", "30 * per_token", "per_token / 30", "More tokens a second need more bandwidth: multiply."),
             Slip("bf16", "* 4 / 8", "* 2", "That is bf16; here a weight has 4 bits."),

@@ -17,15 +17,21 @@ def plan_shape(model: Model) -> Plan | None:
         if tied
         else "input embedding and output layer are two matrices of that size"
     )
-    items = [_embedding(model, parts), _attention(model, parts), _feed_forward(model), _share(model, parts), _stored(model, parts)]
+    items = [
+        _embedding(model, parts),
+        _attention(model, parts),
+        _feed_forward(model),
+        _share(model, parts),
+        _stored(model, parts),
+    ]
     return Plan(
         title="Where the parameters are",
         objective="Count the parameters of a model's parts from its configuration",
         prose=(
-            f"A matrix of the size of the vocabulary turns tokens into vectors: {parts.vocabulary:,} rows of {parts.hidden:,} "
-            f"numbers. In {model.name}, {use}. The other parameters are in the layers: attention projections, which map a "
-            "vector to queries, keys and values and back, and the feed-forward block, which widens a vector and narrows it "
-            "again."
+            f"A matrix of the size of the vocabulary turns tokens into vectors: {parts.vocabulary:,} rows of "
+            f"{parts.hidden:,} numbers. In {model.name}, {use}. The other parameters are in the layers: attention "
+            "projections, which map a vector to queries, keys and values and back, and the feed-forward block, which "
+            "widens a vector and narrows it again."
         ),
         facts=model.config.facts("vocab_size", "hidden_size", "tie_word_embeddings"),
         code=(
@@ -46,11 +52,19 @@ def _embedding(model: Model, parts: Parts) -> Computed | None:
             + ("Input and output share one matrix" if parts.matrices == 1 else "Input and output have a matrix each")
             + ". How many million parameters is that?"
         ),
-        code=f"vocabulary, hidden, matrices = {parts.vocabulary}, {parts.hidden}, {parts.matrices}\nprint(round(vocabulary * hidden * matrices / 1e6, 2))",
+        code=(
+            f"vocabulary, hidden, matrices = {parts.vocabulary}, {parts.hidden}, {parts.matrices}\n"
+            "print(round(vocabulary * hidden * matrices / 1e6, 2))"
+        ),
         slips=(
-            Slip("number of matrices", f"{parts.hidden}, {parts.matrices}", f"{parts.hidden}, {3 - parts.matrices}",
-                 f"That counts {3 - parts.matrices}; the configuration means {parts.matrices} (tie_word_embeddings)."),
-            Slip("bytes", "* matrices", "* matrices * 2", "That counts bytes in bf16, not parameters.") if parts.matrices == 1
+            Slip(
+                "number of matrices",
+                f"{parts.hidden}, {parts.matrices}",
+                f"{parts.hidden}, {3 - parts.matrices}",
+                f"That counts {3 - parts.matrices}; the configuration means {parts.matrices} (tie_word_embeddings).",
+            ),
+            Slip("bytes", "* matrices", "* matrices * 2", "That counts bytes in bf16, not parameters.")
+            if parts.matrices == 1
             else Slip("bytes", "* matrices", "* matrices * 4", "That counts bytes in fp32, not parameters."),
         ),
         facts=model.config.facts("vocab_size", "hidden_size", "tie_word_embeddings"),
@@ -65,20 +79,36 @@ def _attention(model: Model, parts: Parts) -> Computed | None:
     if cache is None or cache.kv_heads == cache.heads:
         return None
     slips = [
-        Slip("keys as wide as queries", "2 * hidden * keys", "2 * hidden * queries",
-             f"That gives keys and values {cache.heads} heads; they have {cache.kv_heads}."),
-        Slip("output forgotten", "2 * hidden * queries", "hidden * queries", "That forgets the matrix that leads back from the heads."),
+        Slip(
+            "keys as wide as queries",
+            "2 * hidden * keys",
+            "2 * hidden * queries",
+            f"That gives keys and values {cache.heads} heads; they have {cache.kv_heads}.",
+        ),
+        Slip(
+            "output forgotten",
+            "2 * hidden * queries",
+            "hidden * queries",
+            "That forgets the matrix that leads back from the heads.",
+        ),
         Slip("values forgotten", "2 * hidden * keys", "hidden * keys", "That counts the keys and forgets the values."),
     ]
     if cache.head_dim * cache.heads != cache.hidden:
-        slips.insert(1, Slip("queries as wide as the model", f"queries = {cache.heads} * {cache.head_dim}", f"queries = {cache.hidden}",
-                             f"That takes hidden_size for the queries; they are {cache.heads} heads of {cache.head_dim} numbers."))
+        slips.insert(
+            1,
+            Slip(
+                "queries as wide as the model",
+                f"queries = {cache.heads} * {cache.head_dim}",
+                f"queries = {cache.hidden}",
+                f"That takes hidden_size for the queries; they are {cache.heads} heads of {cache.head_dim} numbers.",
+            ),
+        )
     return Computed(
         form="numeric",
         stem=(
-            f"An attention layer of {model.name} has {cache.heads} query heads and {cache.kv_heads} key-value heads of "
-            f"{cache.head_dim} numbers; its vectors have {cache.hidden:,}. How many million weights have its four matrices (queries, "
-            "keys, values, and back) together?"
+            f"An attention layer of {model.name} has {cache.heads} query heads and {cache.kv_heads} key-value heads "
+            f"of {cache.head_dim} numbers; its vectors have {cache.hidden:,}. How many million weights have its four "
+            "matrices (queries, keys, values, and back) together?"
         ),
         code=(
             f"hidden = {cache.hidden}\n"
@@ -88,7 +118,9 @@ def _attention(model: Model, parts: Parts) -> Computed | None:
         ),
         slips=tuple(slips),
         facts=cache.facts,
-        explanation="Queries and the way back are hidden by query heads; keys and values are hidden by key-value heads.",
+        explanation=(
+            "Queries and the way back are hidden by query heads; keys and values are hidden by key-value heads."
+        ),
         unit="million weights",
         hint="Two matrices have the width of the query heads, two that of the key-value heads.",
         difficulty="advanced",
@@ -115,14 +147,21 @@ def _feed_forward(model: Model) -> Computed | None:
     return Computed(
         form="numeric",
         stem=(
-            f"The feed-forward block of {model.name} {kind}, from {hidden:,} numbers to {inner:,} and back. How many million "
-            "weights has it in one layer?"
+            f"The feed-forward block of {model.name} {kind}, from {hidden:,} numbers to {inner:,} and back. How many "
+            "million weights has it in one layer?"
         ),
-        code=f"matrices, hidden, inner = {matrices}, {hidden}, {inner}\nprint(round(matrices * hidden * inner / 1e6, 2))",
+        code=(
+            f"matrices, hidden, inner = {matrices}, {hidden}, {inner}\nprint(round(matrices * hidden * inner / 1e6, 2))"
+        ),
         slips=(
             Slip("number of matrices", f"= {matrices},", f"= {other},", wrong),
             Slip("one matrix", f"= {matrices},", "= 1,", f"That is one matrix of {matrices}."),
-            Slip("square matrices", "hidden * inner", "hidden * hidden", "That takes square matrices; the block widens the vector."),
+            Slip(
+                "square matrices",
+                "hidden * inner",
+                "hidden * hidden",
+                "That takes square matrices; the block widens the vector.",
+            ),
         ),
         facts=config.facts("hidden_size", "intermediate_size", "d_ff", "feed_forward_proj", "hidden_act"),
         explanation=f"{matrices} matrices of {hidden:,} by {inner:,}.",
@@ -139,8 +178,8 @@ def _share(model: Model, parts: Parts) -> Computed | None:
     return Computed(
         form="numeric",
         stem=(
-            f"Input and output of {model.name} use {says} of {parts.vocabulary:,} by {parts.hidden:,} numbers. What share of its "
-            f"{parts.total:,} parameters is that, in per cent?"
+            f"Input and output of {model.name} use {says} of {parts.vocabulary:,} by {parts.hidden:,} numbers. What "
+            f"share of its {parts.total:,} parameters is that, in per cent?"
         ),
         code=(
             f"matrices, vocabulary, hidden = {parts.matrices}, {parts.vocabulary}, {parts.hidden}\n"
@@ -148,10 +187,18 @@ def _share(model: Model, parts: Parts) -> Computed | None:
             "print(round(100 * matrices * vocabulary * hidden / parameters, 1))"
         ),
         slips=(
-            Slip("number of matrices", f"= {parts.matrices},", f"= {other},",
-                 f"That counts {other}; here it is {parts.matrices}."),
-            Slip("share of the rest", "/ parameters", "/ (parameters - matrices * vocabulary * hidden)",
-                 "That compares them with the other parameters, not with all."),
+            Slip(
+                "number of matrices",
+                f"= {parts.matrices},",
+                f"= {other},",
+                f"That counts {other}; here it is {parts.matrices}.",
+            ),
+            Slip(
+                "share of the rest",
+                "/ parameters",
+                "/ (parameters - matrices * vocabulary * hidden)",
+                "That compares them with the other parameters, not with all.",
+            ),
         ),
         facts=parts.facts,
         explanation=f"{parts.matrices * parts.embedding:,} of {parts.total:,} parameters.",
@@ -164,26 +211,28 @@ def _stored(model: Model, parts: Parts) -> Computed | None:
     stored = next((fact for fact in model.document.facts if fact.name == "safetensors.total"), None)
     if stored is None or not isinstance(stored.value, int) or parts.matrices != 1:
         return None
-    if stored.value - parts.total != parts.embedding:
+    if stored.value - parts.total != parts.embedding or not any(
+        fact.name == "safetensors.parameters.BF16" and fact.value == stored.value for fact in model.document.facts
+    ):
         return None
     return Computed(
         form="numeric",
         stem=(
-            f"The checkpoint of {model.name} stores {stored.value:,} numbers, among them the {parts.vocabulary:,} by {parts.hidden:,} "
-            "matrix of the embeddings and a second copy of it as output layer. With `tie_word_embeddings` true both are one. "
-            "How many million parameters differ from each other in kind, each counted once?"
+            f"The checkpoint of {model.name} stores {stored.value:,} numbers in bf16. `tie_word_embeddings` says that "
+            f"output layer and embedding are one matrix of {parts.vocabulary:,} by {parts.hidden:,}, but the file "
+            "holds it twice. How many MB does the second copy take? 1 MB is 10^6 bytes."
         ),
-        code=(
-            f"stored = {stored.value:_}\n"
-            f"vocabulary, hidden = {parts.vocabulary}, {parts.hidden}\n"
-            "print(round((stored - vocabulary * hidden) / 1e6, 1))"
-        ),
+        code=f"vocabulary, hidden = {parts.vocabulary}, {parts.hidden}\nprint(round(vocabulary * hidden * 2 / 1e6, 1))",
         slips=(
-            Slip("copy counted", " - vocabulary * hidden", "", "That counts the copy as parameters of its own."),
-            Slip("both left out", " - vocabulary * hidden", " - 2 * vocabulary * hidden", "That leaves out both; one of them is needed."),
+            Slip("both copies", "* 2 /", "* 2 * 2 /", "That is both copies; one of them is needed."),
+            Slip("one byte a number", "* 2 /", "/", "That takes one byte a number; bf16 has two."),
+            Slip("bits for bytes", "* 2 /", "* 16 /", "That counts bits; bf16 has 2 bytes."),
         ),
         facts=(stored, *model.config.facts("vocab_size", "hidden_size", "tie_word_embeddings")),
-        explanation="The copy is left out once: this is the number that the card rounds.",
-        unit="million parameters",
+        explanation=(
+            f"{parts.embedding:,} numbers of 2 bytes: the file is larger than the model's {parts.total:,} parameters "
+            "need."
+        ),
+        unit="MB",
         difficulty="advanced",
     )

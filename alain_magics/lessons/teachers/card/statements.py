@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from alain_magics.lessons.document import Fact
 from alain_magics.lessons.schema import Difficulty
 from alain_magics.lessons.teachers.card.claims import cited, find, plain, sentence
 from alain_magics.lessons.teachers.card.items import Cited, at
@@ -17,7 +18,10 @@ from alain_magics.lessons.teachers.card.model import Model
 
 @dataclass(frozen=True)
 class Statement:
-    """A pattern and the item it stands for; ``{name}`` in the stem is the model. With ``code`` it is sought in code."""
+    """A pattern and the item it stands for; ``{name}`` in the stem is the model.
+
+    With ``code`` the pattern is sought in code; ``also`` finds further sentences that the answer rests on.
+    """
 
     about: str
     pattern: str
@@ -26,6 +30,7 @@ class Statement:
     wrong: tuple[tuple[str, str], ...]
     difficulty: Difficulty = "beginner"
     code: bool = False
+    also: tuple[str, ...] = ()
 
 
 STATEMENTS = (
@@ -35,15 +40,21 @@ STATEMENTS = (
         "You want {name} to sort support tickets into classes. What must happen first, by its card?",
         "Its weights are trained further on labelled tickets",
         (
-            ("A task name is written before the text of each ticket", "It had no supervised training, so it knows no task names."),
-            ("A few labelled tickets are shown in front of each prompt", "It was NOT trained to follow prompts; the card asks for fine-tuning."),
+            (
+                "A task name is written before the text of each ticket",
+                "It had no supervised training, so it knows no task names.",
+            ),
+            (
+                "A few labelled tickets are shown in front of each prompt",
+                "It was NOT trained to follow prompts; the card asks for fine-tuning.",
+            ),
             ("Its tokenizer is replaced by one made from tickets", "The tokenizer stays; the weights lack the task."),
         ),
         "intermediate",
     ),
     Statement(
         "use",
-        r"dropout was turned off in pre-?training.*re-?enabled during fine-?tuning",
+        r"dropout was turned off in pre-?training.{0,60}re-?enabled during fine-?tuning",
         "In which phase does the card of {name} want units of the network to be dropped at random?",
         "While it learns a task",
         (
@@ -54,12 +65,12 @@ STATEMENTS = (
     ),
     Statement(
         "use",
-        r"recommend users evaluate and address potential concerns related to accuracy, safety, and fairness before deploying",
+        r"recommend users evaluate and address potential concerns related to accuracy, safety, and fairness before",
         "A company wants to put {name} into a product. What does the card ask it to do beforehand?",
         "To test how accurate, safe and fair it is in that use",
         (
             ("To report to its makers how users rate its answers", "The card does NOT ask for reports."),
-            ("To train it again on data of the product's users", "The card does NOT ask for further training."),
+            ("To train it again on how its users talk", "The card does NOT ask for further training."),
             ("To limit the length of the texts that it writes", "The card sets no such limit."),
         ),
     ),
@@ -67,11 +78,11 @@ STATEMENTS = (
         "use",
         r"do not distinguish fact from fiction",
         "For which of these jobs is {name} unfit, by what its card cites?",
-        "Answering what a medicine does",
+        "Writing what a medicine does",
         (
-            ("Continuing a fairy tale", "Invention is wanted there; the card names creative writing."),
-            ("Drafting lines for a poem", "Invention is wanted there; the card names poetry."),
-            ("Making up names for a game", "Invention is wanted there; the card names games."),
+            ("Writing how a fairy tale goes on", "Invention is wanted there; the card names creative writing."),
+            ("Writing lines for a poem", "Invention is wanted there; the card names poetry."),
+            ("Writing names for figures in a game", "Invention is wanted there; the card names games."),
         ),
     ),
     Statement(
@@ -88,12 +99,12 @@ STATEMENTS = (
     Statement(
         "use",
         r"exactly the same architecture and tokenizer as Llama 2",
-        "A program loads and runs Llama 2 in its own code. What of it has to change for {name}, by the card?",
-        "The weights and sizes that it loads",
+        "A program runs Llama 2 with code of its own. What has to change in it for {name}, by the card?",
+        "The weights that it reads",
         (
             ("The tokenizer that it calls", "The tokenizer is that of Llama 2."),
-            ("The kind of attention that it computes", "The architecture is that of Llama 2."),
-            ("The order of the blocks in a layer", "The architecture is that of Llama 2."),
+            ("The attention that it computes", "The architecture is that of Llama 2."),
+            ("The layers that it puts together", "The architecture is that of Llama 2."),
         ),
     ),
     Statement(
@@ -102,9 +113,9 @@ STATEMENTS = (
         "{name} is to rate how alike two sentences are, from 1 to 5. How does it give a rating such as 3.8?",
         "It writes the digits as text",
         (
-            ("It returns a floating-point number", "Input and output are text strings in any task."),
-            ("It picks one of five classes", "Classes are text here too, and 3.8 is none of five."),
-            ("It gives a vector to be measured", "It has no such output: input and output are text strings."),
+            ("It returns the number as a float", "Input and output are text strings in any task."),
+            ("It picks the class as an index", "Classes are text here too, and 3.8 is no class."),
+            ("It gives the vector as an output", "It has no such output: input and output are text strings."),
         ),
     ),
     Statement(
@@ -119,9 +130,32 @@ STATEMENTS = (
         ),
     ),
     Statement(
+        "use",
+        r"high reasoning use cases that fit into a single 80 ?GB GPU",
+        "gpt-oss comes in two sizes. Which job does the card give to the other one, larger than {name}?",
+        "Hard reasoning in production on a large GPU",
+        (
+            ("Quick answers on a laptop with a small GPU", "That is what the smaller one is for."),
+            ("A special task on a machine without a GPU", "That is what the smaller one is for."),
+            ("Fine-tuning for one task on a consumer GPU", "The card names the smaller one for that."),
+        ),
+    ),
+    Statement(
+        "prompt",
+        r"reasoning level can be set in the system prompts?",
+        "You want {name} to think a problem through at length. What do you change, by its card?",
+        "`Reasoning: high` goes into the system prompt",
+        (
+            ("`/think` goes to the end of the user's message", "That is how Qwen 3 is switched."),
+            ("`enable_thinking=True` goes to the chat template", "That is how Qwen 3 is switched."),
+            ("`temperature=1.5` goes to the sampling settings", "That makes answers more varied, not longer thought."),
+        ),
+    ),
+    Statement(
         "prompt",
         r"should only be used with the harmony format",
-        "You send tokens to {name} yourself, past the chat template of transformers. In which format must the conversation be?",
+        "You send tokens to {name} yourself, past the chat template of transformers. In which format must the "
+        "conversation be?",
         "Harmony",
         (
             ("ChatML", "Qwen models use it; this card asks for another."),
@@ -131,7 +165,7 @@ STATEMENTS = (
     ),
     Statement(
         "prompt",
-        r"not intended to be shown to end users",
+        r"trust in outputs\. .{0,6}s not intended to be shown to end users",
         "{name} gives its chain of thought beside its answer. Which use of it agrees with the card?",
         "A developer reads it to find a mistake",
         (
@@ -158,7 +192,10 @@ STATEMENTS = (
         "Its answer is made to begin with a think tag",
         (
             ("Its system prompt is made to begin with a think tag", "The card advises against a system prompt."),
-            ("Its context is made longer than its answers", "The length is NOT the cause: the model skips its thinking."),
+            (
+                "Its context is made longer than its answers",
+                "The length is NOT the cause: the model skips its thinking.",
+            ),
             ("Its temperature is raised with every new answer", "The card recommends one range of temperatures."),
         ),
         "intermediate",
@@ -180,16 +217,19 @@ STATEMENTS = (
         "A user types the characters [THINK] in a message to {name}. Why does that NOT start a chain of thought?",
         "The marker is one special token, the typed text is not",
         (
-            ("The marker is looked for in the first message alone", "Where it stands does NOT matter; how it is encoded does."),
+            (
+                "The marker is looked for in the first message, the typed text is not",
+                "Where it stands does NOT matter; how it is encoded does.",
+            ),
             ("The typed text is removed before the model reads it", "It stays; it is encoded as ordinary text."),
-            ("The model was trained to treat all markers as text", "It was trained on the marker as a special token."),
+            ("The model was trained to take the marker as text", "It was trained on the marker as a special token."),
         ),
         "intermediate",
     ),
     Statement(
         "prompt",
         r"historical model output should only include the final output",
-        "A chat with {name} goes into its second turn. What of the first answer belongs into the history?",
+        "A chat with {name} goes into its second turn. What of the first answer belongs in the history?",
         "Its final part, the thinking removed",
         (
             ("Its thinking, the final part removed", "It is the other way round."),
@@ -200,9 +240,9 @@ STATEMENTS = (
     ),
     Statement(
         "prompt",
-        r"when `enable_thinking=False`, the soft switches are not valid",
-        "A program calls the chat template of {name} with `enable_thinking=False`, and a user ends the message with `/think`. "
-        "What does the model write?",
+        r"when `enable_thinking=False`, the soft switches are not valid.{0,160}think content",
+        "A program calls the chat template of {name} with `enable_thinking=False`, and a user ends the message with "
+        "`/think`. What does the model write?",
         "An answer with no think block",
         (
             ("A think block, then an answer", "The switch in the message has no effect here."),
@@ -212,14 +252,14 @@ STATEMENTS = (
         "intermediate",
     ),
     Statement(
-        "prompt",
+        "sample",
         r"do not use greedy decoding",
         "In thinking mode {name} repeats itself endlessly. Which way of choosing tokens does its card blame for that?",
-        "Taking the likeliest token",
+        "Taking the likeliest token each time",
         (
-            ("Drawing from the 20 likeliest tokens", "That is top-k 20, which the card asks for."),
-            ("Drawing from the likeliest 95 per cent", "That is top-p 0.95, which the card asks for."),
-            ("Drawing at a temperature of 0.6", "The card asks for temperature 0.6."),
+            ("Taking one of the 20 likeliest tokens", "That is top-k 20, which the card asks for."),
+            ("Taking one of the likeliest 95 per cent", "That is top-p 0.95, which the card asks for."),
+            ("Taking one at a temperature of 0.6", "The card asks for temperature 0.6."),
         ),
     ),
     Statement(
@@ -228,20 +268,31 @@ STATEMENTS = (
         "vLLM is to serve {name} with its longest context. Which two things does the card ask for?",
         "`rope_scaling` in `config.json` and the option `--max-model-len`",
         (
-            ("`rope_scaling` in `config.json` and the option `--tensor-parallel-size`", "That option splits the model over devices."),
-            ("`vocab_size` in `config.json` and the option `--max-model-len`", "The vocabulary does NOT bound the context."),
-            ("`vocab_size` in `config.json` and the option `--tensor-parallel-size`", "Neither concerns the length of the context."),
+            (
+                "`rope_scaling` in `config.json` and the option `--tensor-parallel-size`",
+                "That option splits the model over devices.",
+            ),
+            (
+                "`vocab_size` in `config.json` and the option `--max-model-len`",
+                "The vocabulary does NOT bound the context.",
+            ),
+            (
+                "`vocab_size` in `config.json` and the option `--tensor-parallel-size`",
+                "Neither concerns the length of the context.",
+            ),
         ),
+        also=(r"add a `rope_scaling` field to", r"use an additional parameter `--max-model-len`"),
     ),
     Statement(
         "load",
         r"trust_remote_code\s*=\s*True",
-        "The card loads {name} with `trust_remote_code=True`. What does that allow?",
-        "Python files of the repository run on your machine",
+        "{name} is loaded as its card shows, with `trust_remote_code=True`, on a machine that holds secrets. What "
+        "could read them?",
+        "Python files of the model's repository",
         (
-            ("Prompts of yours are stored on the Hub's machines", "Nothing is sent; code is fetched."),
-            ("Weights of the repository are updated on your machine", "It concerns code; weights are fetched in any case."),
-            ("Python files of yours are read by the model's makers", "Nothing is sent; code is fetched."),
+            ("Weights of the model in safetensors files", "That format holds numbers; nothing in it runs."),
+            ("The vocabulary of the model's tokenizer", "It is a table of pieces of text; nothing in it runs."),
+            ("The values of the model's configuration", "They are numbers and names; nothing in them runs."),
         ),
         code=True,
     ),
@@ -249,7 +300,7 @@ STATEMENTS = (
 
 
 def statement_items(model: Model, about: str) -> Iterator[Cited]:
-    """The items of all statements about a subject (``use``, ``load``, ``prompt``) that the card makes."""
+    """The items of all statements about a subject (``use``, ``load``, ``prompt``, ``sample``) that the card makes."""
     for statement in STATEMENTS:
         if statement.about == about:
             item = _in_code(model, statement) if statement.code else _in_text(model, statement)
@@ -258,28 +309,29 @@ def statement_items(model: Model, about: str) -> Iterator[Cited]:
 
 
 def _in_text(model: Model, statement: Statement) -> Cited | None:
-    found = find(model, statement.pattern)
-    if not found:
+    found = [find(model, pattern) for pattern in (statement.pattern, *statement.also)]
+    hits = [hit for hit in found if hit]
+    if len(hits) < len(found):
         return None
-    passage, match = found
-    return _item(model, statement, cited(passage), sentence(passage.text, match))
+    facts = tuple(fact for passage, _ in hits for fact in cited(passage))
+    return _item(model, statement, facts, tuple(sentence(passage.text, match) for passage, match in hits))
 
 
 def _in_code(model: Model, statement: Statement) -> Cited | None:
     for block in model.document.code_blocks:
         match = re.search(statement.pattern, block.code)
         if match:
-            return _item(model, statement, (at(block.span, "card"),), match[0])
+            return _item(model, statement, (at(block.span, "card"),), (match[0],))
     return None
 
 
-def _item(model: Model, statement: Statement, facts: tuple, quote: str) -> Cited:
+def _item(model: Model, statement: Statement, facts: tuple[Fact, ...], quotes: tuple[str, ...]) -> Cited:
     return Cited(
         stem=statement.stem.replace("{name}", model.name),
         key=statement.key,
         wrong=statement.wrong,
         facts=facts,
-        explanation=f"The card says: “{plain(quote, 240)}”",
+        explanation=f"The card says: “{plain(' '.join(quotes), 300)}”",
         difficulty=statement.difficulty,
-        quote=quote,
+        quotes=quotes,
     )

@@ -9,10 +9,11 @@ from alain_magics.lessons.schema import Difficulty, Exercise, Question, Section
 from alain_magics.lessons.sources.card import CardDocument
 from alain_magics.lessons.teachers.base import Brief, Outline, Topic
 from alain_magics.lessons.teachers.card.attention import plan_cache
+from alain_magics.lessons.teachers.card.encoder_decoder import plan_two_caches
 from alain_magics.lessons.teachers.card.experts import plan_experts
 from alain_magics.lessons.teachers.card.items import Made, Maker, Plan
 from alain_magics.lessons.teachers.card.model import Model, read_model
-from alain_magics.lessons.teachers.card.reading import plan_loading, plan_prompting, plan_use
+from alain_magics.lessons.teachers.card.reading import plan_loading, plan_prompting, plan_sampling, plan_use
 from alain_magics.lessons.teachers.card.results import plan_results
 from alain_magics.lessons.teachers.card.serving import plan_fit, plan_speed
 from alain_magics.lessons.teachers.card.shape import plan_shape
@@ -47,25 +48,26 @@ class CardTeacher:
             maker = Maker(document, prover)
             made = await maker.make(plans)
         self.dropped = maker.dropped
-        topics = [
-            Topic(plan.title, Made(result.section, for_level(result.questions, brief.difficulty)))
-            for plan, result in zip(plans, made, strict=True)
-        ]
-        topics = [topic for topic in topics if topic.material.questions]
-        questions = [question for topic in topics for question in topic.material.questions]
+        suited = [Made(one.section, for_level(one.questions, brief.difficulty)) for one in made]
+        kept = [(plan, one) for plan, one in zip(plans, suited, strict=True) if one.questions]
+        questions = [question for _, one in kept for question in one.questions]
         if not questions:
             raise NothingToTeach(
-                f"{document.title} states nothing that could be computed or asked: no configuration, table or known fact.",
-                "Put its config.json beside it, or write the lesson with a model once one is connected: --teacher MODEL.",
+                f"{document.title} states nothing that could be computed or asked: no configuration, table or known "
+                "fact.",
+                "Put its config.json beside it, or write the lesson with a model once one is connected: --teacher "
+                "MODEL.",
             )
         full = len(questions) >= QUESTIONS_FOR_LESSON and len({q.form for q in questions}) >= FORMS_FOR_LESSON
         title = f"{model.name}: choose, run and serve it" if full else f"{model.name}: a short tour"
         return Outline(
             kind="lesson" if full else "tour",
             title=title,
-            description=f"What the card and the configuration of {model.name} let one compute and know before running it.",
-            objectives=[plan.objective for plan, topic in zip(plans, topics, strict=False)],
-            topics=topics,
+            description=(
+                f"What the card and the configuration of {model.name} let one compute and know before running it."
+            ),
+            objectives=[plan.objective for plan, _ in kept],
+            topics=[Topic(plan.title, one) for plan, one in kept],
             prerequisites=["Arithmetic with powers of ten", "Python: variables and printing"],
             references=references(document),
             next_steps=next_steps(model),
@@ -85,16 +87,29 @@ class CardTeacher:
 def plan_sections(model: Model) -> list[Plan]:
     """Every section that the card has evidence for: what it is for, what it costs, how it is used, what it achieved."""
     planners = (
-        plan_use, plan_weights, plan_cache, plan_fit, plan_speed, plan_experts, plan_shape, plan_window,
-        plan_loading, plan_prompting, plan_results,
-    )  # fmt: skip
+        plan_use,
+        plan_weights,
+        plan_cache,
+        plan_two_caches,
+        plan_fit,
+        plan_speed,
+        plan_experts,
+        plan_shape,
+        plan_window,
+        plan_loading,
+        plan_prompting,
+        plan_sampling,
+        plan_results,
+    )
     return [plan for planner in planners if (plan := planner(model)) and plan.items]
 
 
 def for_level(questions: list[Question], difficulty: Difficulty) -> list[Question]:
     """The questions that suit a difficulty, the most fitting first."""
     levels = _LEVELS[difficulty]
-    return sorted((q for q in questions if q.difficulty in levels), key=lambda question: levels.index(question.difficulty))
+    return sorted(
+        (q for q in questions if q.difficulty in levels), key=lambda question: levels.index(question.difficulty)
+    )
 
 
 def references(document: CardDocument) -> list[str]:

@@ -29,13 +29,17 @@ def plan_weights(model: Model) -> Plan | None:
         title="The memory of the weights",
         objective="Compute the memory of the weights for a data type",
         prose=(
-            f"{model.name} has {count.value:,} parameters ({count.says}). Its weights take that many times the size of "
-            "one number: 32 bits in fp32, 16 in bf16 or fp16, 8 in int8, 4 in int4; 8 bits are a byte. Sizes here are "
-            "decimal: 1 GB is 10^9 bytes, 1 MB is 10^6 bytes. The key-value cache and working memory come on top."
+            f"{model.name} has {count.text} parameters ({count.says}). Its weights take that many times the size of "
+            "one number: 32 bits in fp32, 16 in bf16 or fp16, 8 in int8, 4 in int4; 8 bits are a byte. Sizes here "
+            "are decimal: 1 GB is 10^9 bytes, 1 MB is 10^6 bytes. The key-value cache and working memory come on top."
         ),
         facts=count.facts,
         code=code,
-        items=tuple(item for item in (_stored(model, count), _grouped(model, count), _fitting(count), _bits(model, count)) if item),
+        items=tuple(
+            item
+            for item in (_stored(model, count), _grouped(model, count), _fitting(count), _bits(model, count))
+            if item
+        ),
     )
 
 
@@ -45,8 +49,8 @@ def _stored(model: Model, count: Count) -> Computed:
     return Computed(
         form="numeric",
         stem=(
-            f"The {count.value:,} parameters of {model.name} are held in bf16, 16 bits each. How many {unit} do the "
-            f"weights take?"
+            f"{model.name} has {count.text} parameters. In bf16 each takes 16 bits. How many {unit} is that in all? 1 "
+            f"{unit} is 10^{scale[2]} bytes."
         ),
         code=f"parameters = {count.value:_}\nbits = 16\nprint(round(parameters * bits / 8 / {scale}, 2))",
         slips=(
@@ -56,7 +60,7 @@ def _stored(model: Model, count: Count) -> Computed:
             Slip("binary unit", scale, binary, f"That divides by {binary}; 1 {unit} is 10^{scale[2]} bytes here."),
         ),
         facts=count.facts,
-        explanation=f"{count.value:,} parameters of 2 bytes each, divided by 10^{scale[2]}.",
+        explanation=f"{count.text} parameters of 2 bytes each, divided by 10^{scale[2]}.",
         unit=unit,
         hint="How many bytes are 16 bits?",
     )
@@ -67,16 +71,20 @@ def _grouped(model: Model, count: Count) -> Computed:
     return Computed(
         form="numeric",
         stem=(
-            "A file format stores 4 bits for every weight and one 16-bit scale for every group of 32 weights. How many "
-            f"{unit} do {count.value:,} weights take in it?"
+            f"{model.name} has {count.text} weights. A file format stores 4 bits for each and one 16-bit scale for "
+            f"every group of 32. How many {unit} is that? 1 {unit} is 10^{scale[2]} bytes."
         ),
-        code=(
-            f"weights = {count.value:_}\nbits = 4 + 16 / 32\n"
-            f"print(round(weights * bits / 8 / {scale}, 2))"
-        ),
+        code=(f"weights = {count.value:_}\nbits = 4 + 16 / 32\nprint(round(weights * bits / 8 / {scale}, 2))"),
         slips=(
-            Slip("scales forgotten", "4 + 16 / 32", "4", "That leaves out the scales: 16 bits for 32 weights are half a bit each."),
-            Slip("scale per weight", "16 / 32", "16", "That gives every weight a scale of its own; 32 weights share one."),
+            Slip(
+                "scales forgotten",
+                "4 + 16 / 32",
+                "4",
+                "That leaves out the scales: 16 bits for 32 weights are half a bit each.",
+            ),
+            Slip(
+                "scale per weight", "16 / 32", "16", "That gives every weight a scale of its own; 32 weights share one."
+            ),
             Slip("scale in bytes", "16 / 32", "16 * 8 / 32", "That takes the scale for 16 bytes; it has 16 bits."),
             Slip("bits for bytes", "bits / 8", "bits", "That takes bits for bytes: 8 bits are one byte."),
         ),
@@ -90,7 +98,7 @@ def _grouped(model: Model, count: Count) -> Computed:
 
 def _fitting(count: Count) -> Computed | None:
     sizes = [count.value * bits / 8 for _, bits in TYPES]
-    room = next((room for room in ROOMS if sum(size < room * 1e9 for size in sizes) in (2, 3)), None)
+    room = next((room for room in ROOMS if _tells(sizes, room * 1e9)), None)
     if room is None:
         return None
     unit, scale = unit_of(room * 1e9)
@@ -113,11 +121,18 @@ def _fitting(count: Count) -> Computed | None:
         facts=count.facts,
         explanation=(
             "The weights take "
-            + ", ".join(f"{size / float(scale):,.1f} {unit} in {name}" for size, (name, _) in zip(sizes, TYPES, strict=True))
+            + ", ".join(
+                f"{size / float(scale):,.1f} {unit} in {name}" for size, (name, _) in zip(sizes, TYPES, strict=True)
+            )
             + f"; the memory holds {amount} {unit}."
         ),
         hint="Which is the widest type that fits? All narrower ones fit too.",
     )
+
+
+def _tells(sizes: list[float], room: float) -> bool:
+    """Whether two or three of the sizes fit, and none fits narrowly or fails narrowly."""
+    return sum(size < room for size in sizes) in (2, 3) and all(abs(size - room) > room / 10 for size in sizes)
 
 
 def _bits(model: Model, count: Count) -> Computed | None:
@@ -127,14 +142,24 @@ def _bits(model: Model, count: Count) -> Computed | None:
     return Computed(
         form="numeric",
         stem=(
-            f"A device has {room} GB (1 GB is 10^9 bytes), of which 2 GB stay free for cache and working memory. How many "
-            f"bits may each of the {count.value:,} weights of {model.name} take at most, on average?"
+            f"{model.name} has {count.text} weights. A device has {room} GB (1 GB is 10^9 bytes), of which 2 GB stay "
+            "free for cache and working memory. How many bits may a weight take at most, on average?"
         ),
         code=f"weights = {count.value:_}\nroom = ({room} - 2) * 1e9\nprint(round(room * 8 / weights, 2))",
         slips=(
             Slip("bytes for bits", "room * 8", "room", "That is in bytes; a byte has 8 bits."),
-            Slip("reserve forgotten", f"({room} - 2)", f"{room}", "That gives the weights all of the memory; 2 GB are to stay free."),
-            Slip("upside down", "room * 8 / weights", "weights / room", "That divides weights by bytes; bits per weight is bits by weights."),
+            Slip(
+                "reserve forgotten",
+                f"({room} - 2)",
+                f"{room}",
+                "That gives the weights all of the memory; 2 GB are to stay free.",
+            ),
+            Slip(
+                "upside down",
+                "room * 8 / weights",
+                "weights / room",
+                "That divides weights by bytes; bits per weight is bits by weights.",
+            ),
         ),
         facts=count.facts,
         explanation=f"({room} - 2) * 10^9 bytes are eight times as many bits; divided by the number of weights.",

@@ -40,6 +40,9 @@ class ExerciseMaker:
         if item is None or not item.summary or parts is None:
             return None
         argument, value, body, result = parts
+        other = other_arguments(result, item.name, argument)
+        if other is None:
+            return None
         imports = self._imports(example, item)
         solution = function_source(imports, argument, body, result)
         inputs = [repr(value), *variations(value)]
@@ -65,7 +68,7 @@ class ExerciseMaker:
         runs.append(run_of(f"{starter}\n\n{tests[0].call}", stub, how="starter"))
         return Exercise(
             id="e-" + content_hash([solution, [test.call for test in tests]])[:12],
-            task=self._task(item, argument, tests),
+            task=self._task(item, argument, other, tests),
             starter=starter,
             solution=solution,
             tests=tests,
@@ -81,11 +84,12 @@ class ExerciseMaker:
         near = [other.name for other in self._siblings.of(item.path)[:3] if not other.owner]
         return merge_imports((*example.imports, *(f"from {self._document.name} import {name}" for name in near)))
 
-    def _task(self, item: ApiObject, argument: str, tests: list[Test]) -> str:
+    def _task(self, item: ApiObject, argument: str, other: str, tests: list[Test]) -> str:
         shown = "\n".join(f"- `{test.call}` gives `{test.output}`" for test in tests[:2])
+        more = f" Pass it `{other}` as well." if other else ""
         return (
             f"In `{NAME}({argument})` replace the `...` by an expression that uses `{self._document.name}`. What is needed "
-            f"is documented with “{item.summary}” For example:\n\n{shown}\n\n"
+            f"is documented with “{item.summary}”{more} For example:\n\n{shown}\n\n"
             "Run your cell, then the check below it."
         )
 
@@ -130,6 +134,24 @@ def function_source(imports: tuple[str, ...], argument: str, body: tuple[str, ..
     """A function of one argument that runs the statements and returns the result."""
     lines = "\n".join((*body, f"return {result}")).splitlines()
     return join_program(imports, f"def {NAME}({argument}):\n" + "\n".join("    " + line for line in lines))
+
+
+def other_arguments(expression: str, name: str, argument: str) -> str | None:
+    """What the call of ``name`` is given beside the argument; ``None`` if constants stand elsewhere, unknowable."""
+    tree = ast.parse(expression, mode="eval")
+    calls = [
+        node
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] == name
+    ]
+    if len(calls) != 1:
+        return None
+    (call,) = calls
+    inside = {id(node) for node in ast.walk(call)}
+    if any(isinstance(node, ast.Constant) and id(node) not in inside for node in ast.walk(tree)):
+        return None
+    others = [node for node in call.args if ast.unparse(node) != argument] + list(call.keywords)
+    return ", ".join(ast.unparse(node) for node in others)
 
 
 def variations(value: object) -> Iterator[str]:

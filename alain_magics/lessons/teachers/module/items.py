@@ -133,7 +133,7 @@ class ItemMaker:
             run.model_copy(update={"option": n, "how": "key" if n == 0 else "sibling" if run.how == "key" else run.how})
             for n, (_, run) in enumerate(chosen)
         ]
-        stem = f"Which call gives `{target}`" + (" here?" if example.setup else "?")
+        stem = f"Which call gives `{target}`" + (" here?" if example.setup else f", with `{self._document.name}`?")
         return self._question(
             example, form="call", stem=stem, code="\n".join(example.setup), options=options, runs=proven
         )
@@ -244,7 +244,8 @@ def choose_calls(runs: list[tuple[str, Run]], avoid: Sequence[str]) -> list[tupl
             again = any(same_value(other[1].output, known.output) for _, known in distinct)
             if not again or run.output in ("True", "False"):
                 distinct.append(other)
-        if len(distinct) >= DISTRACTORS - 1 and any(other[1].how not in ("off by one", "key") for other in distinct):
+        distinct.sort(key=lambda other: other[1].how in ("off by one", "key"))
+        if len(distinct) >= DISTRACTORS - 1 and distinct[0][1].how not in ("off by one", "key"):
             return [(text, run), *distinct[:DISTRACTORS]]
     return []
 
@@ -332,6 +333,7 @@ def hoist(document: ModuleDocument, example: Example) -> Example:
 
 def _argument_name(document: ModuleDocument, example: Example, position: int) -> str:
     item = document.object(example.calls[0]) if example.calls else None
-    names = [p.name for p in item.parameters or ()] if item else []
+    parameters = item.parameters or () if item else ()
+    names = [p.name if p.kind != "VAR_POSITIONAL" else "" for p in parameters if p.name not in ("self", "cls")]
     name = names[position] if position < len(names) else ""
-    return name if len(name) > 2 and name.isidentifier() and name not in ("self", "cls") else "data"
+    return name if len(name) > 2 and name.isidentifier() else "data"

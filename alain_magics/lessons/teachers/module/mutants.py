@@ -78,7 +78,7 @@ class Mutator:
                 found.append(Mutant("skipped line", example.imports, setup, example.source, statement))
             for how, changed in self._of_statement(statement):
                 setup = (*example.setup[:index], changed, *example.setup[index + 1 :])
-                found.append(Mutant(how, example.imports, setup, example.source, changed))
+                found.append(Mutant(how, example.imports, setup, example.source, changed_line(statement, changed)))
         unique = {mutant.program: mutant for mutant in reversed(found) if mutant.program != example.program}
         return sorted(reversed(unique.values()), key=lambda mutant: ORDER.index(mutant.how))
 
@@ -121,7 +121,8 @@ class Mutator:
         item = self._document.object(path) if path else None
         for parameter in item.parameters or () if item else ():
             given = {keyword.arg for keyword in node.keywords}
-            if parameter.default in ("True", "False") and parameter.name not in given:
+            public = not parameter.name.startswith("_") and parameter.name not in given
+            if parameter.default in ("True", "False") and public:
                 keyword = ast.keyword(parameter.name, ast.Constant(parameter.default == "False"))
                 yield "flipped default", _changed(tree, index, lambda call, new=keyword: call.keywords.append(new))
         yield from _flags_and_order(tree, index, node)
@@ -132,6 +133,13 @@ class Mutator:
                     yield "off by one", _changed(
                         tree, index, lambda call, at=position, to=new: call.args.__setitem__(at, to)
                     )
+
+
+def changed_line(before: str, after: str) -> str:
+    """The one line that differs, or the whole statement."""
+    known = {line.strip() for line in ast.unparse(ast.parse(before)).splitlines()}
+    new = [line.strip() for line in after.splitlines() if line.strip() not in known]
+    return new[0] if len(new) == 1 else after
 
 
 def _rename(call: ast.Call, name: str) -> None:

@@ -130,7 +130,8 @@ class NoticeMaker:
         item = self._document.object(example.calls[0])
         mine = await self._value(probe.program(probe.call))
         for parameter in item.parameters or () if item else ():
-            if parameter.default not in ("True", "False") or f"{parameter.name}=" in probe.call:
+            given = parameter.name.startswith("_") or f"{parameter.name}=" in probe.call
+            if parameter.default not in ("True", "False") or given:
                 continue
             flag = f"{parameter.name}={parameter.default == 'False'}"
             call = f"{probe.call[:-1]}, {flag})"

@@ -204,7 +204,7 @@ def signature(document: ModuleDocument, item: ApiObject) -> str:
     names = [
         stars.get(p.kind, "") + p.name + (f"={p.default}" if p.default else "")
         for p in item.parameters
-        if p.name not in ("self", "cls")
+        if p.name not in ("self", "cls") and not p.name.startswith("_")
     ]
     text = f"{name}({', '.join(names)})"
     return text if len(text) < 80 else f"{name}(…)"

@@ -48,8 +48,9 @@ def group_topics(document: ModuleDocument, examples: list[Example], siblings: Si
             body = document.text[heading.span.start : heading.span.end]
             named = [item for item in taught if not item.owner and re.search(rf"\b{re.escape(item.name)}\b", body)]
             place(heading.title, named)
+    owners = {item.owner for item in taught if item.owner}
     for item in taught:
-        owner = item.owner or (item.path if item.kind == "class" else "")
+        owner = item.owner or (item.path if item.path in owners else "")
         if owner:
             title = owner.rpartition(".")[2]
             place(f"`{title}`", [each for each in taught if owner in (each.owner, each.path)])

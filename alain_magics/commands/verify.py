@@ -1,0 +1,179 @@
+"""``verify``: run every proof, code step and exercise of a lesson notebook again, whatever was stored."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import Field
+
+from alain_magics.commands.base import Command, Context, Done, Event, Progress, Request
+from alain_magics.errors import AlainError, ConsentNeeded, NotebookError
+
+if TYPE_CHECKING:
+    from alain_magics.lessons.document import Document
+    from alain_magics.lessons.schema import Lesson
+    from alain_magics.lessons.sources.resolve import Reference
+    from alain_magics.lessons.verify import Check
+    from alain_magics.sandbox import Sandbox
+    from alain_magics.workspace import Workspace
+
+LARGEST = 50_000_000  # bytes of a notebook
+
+
+class VerifyRequest(Request):
+    """Which lesson to check, and where its source is if it cannot be found."""
+
+    file: str = Field(
+        description="the lesson notebook to check", json_schema_extra={"positional": True, "complete": "file"}
+    )
+    source: str = Field(
+        "",
+        description="the module or model card that the lesson was made from, if it is not where it was",
+        json_schema_extra={"complete": "source"},
+    )
+    isolation: str = Field("", description="auto, isolated or limited: where the lesson's code runs")
+
+
+async def run(context: Context, request: VerifyRequest) -> AsyncIterator[Event]:
+    """Read the lesson, ask for consent if it was not made here, run it all again in the sandbox, report."""
+    from alain_magics.lessons.proving import Prover
+    from alain_magics.lessons.verify import verify_lesson
+
+    started = time.monotonic()
+    workspace = context.workspace
+    path = workspace.folder / Path(request.file).expanduser()
+    lesson = read_lesson(path, request.file)
+    if "execute" not in context.consent and not made_here(workspace, lesson):
+        raise ConsentNeeded(
+            f"{request.file} was not made here, and verifying it runs its code (in the sandbox).",
+            "If you want that, add --yes.",
+        )
+    sandbox = workspace.sandbox(workspace.settings_with(isolation=request.isolation or None))
+    total = len(lesson.steps())
+    yield Progress(f"reading the source {lesson.source.ref}", 0, total)
+    document, reference = await find_source(lesson, path, request.source, workspace, sandbox)
+    checks: list[Check] = []
+    async with prover_for(lesson, document, reference, sandbox) as prover:
+        assert isinstance(prover, Prover)
+        async for check in verify_lesson(lesson, prover, document):
+            checks.append(check)
+            yield Progress(f"checking {check.kind} {check.step}", len(checks), total)
+    stale = sorted({text for check in checks for text in check.stale})
+    if document is not None and document.provenance.sha256 != lesson.source.sha256:
+        stale.insert(0, f"{lesson.source.ref} changed since the lesson was made")
+    data = report(checks, stale, sandbox.level, time.monotonic() - started, source_found=document is not None)
+    yield Done(data, as_text(request.file, data), exit_status=int(bool(data["failed"] or stale)))
+
+
+def read_lesson(path: Path, shown: str) -> Lesson:
+    """The lesson of a notebook; :class:`NotebookError` in one line for whatever is none."""
+    from alain_magics.lessons.notebook import from_notebook, loads
+
+    if path.is_dir():
+        raise NotebookError(f"{shown} is a folder.", "Give a notebook.")
+    try:
+        if path.stat().st_size > LARGEST:
+            raise NotebookError(f"{shown} is larger than {LARGEST // 1_000_000} MB.", "Clear its outputs first.")
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise NotebookError(f"there is no file {shown}.", "Check the path.") from None
+    except OSError as error:
+        raise NotebookError(f"{shown} cannot be read: {error.strerror}.", "Check its permissions.") from error
+    if not content.strip():
+        raise NotebookError(f"{shown} is empty.", "Give a lesson notebook.")
+    return from_notebook(loads(content))
+
+
+def made_here(workspace: Workspace, lesson: Lesson) -> bool:
+    """Whether this user generated exactly this lesson."""
+    from alain_magics.lessons.schema import content_hash
+
+    mine = content_hash(lesson.model_dump(mode="json"))
+    return any(result.get("lesson") == mine for result in workspace.jobs.results("generate"))
+
+
+async def find_source(
+    lesson: Lesson, path: Path, given: str, workspace: Workspace, sandbox: Sandbox
+) -> tuple[Document | None, Reference | None]:
+    """The document that the lesson was made from, if it is still at hand."""
+    from alain_magics.lessons.sources.resolve import resolve
+    from alain_magics.lessons.teachers.offline import read_source
+
+    if given:
+        reference = resolve(given, workspace.folder)
+        return await read_source(reference, sandbox), reference
+    file = str((lesson.source.model_extra or {}).get("file", ""))
+    name = Path(file).name if lesson.source.kind == "card" else lesson.source.ref
+    for folder in (path.parent, workspace.folder):
+        if lesson.source.kind == "card" and not (name and (folder / name).is_file()):
+            continue
+        try:
+            reference = resolve(name, folder)
+            return await read_source(reference, sandbox), reference
+        except AlainError:
+            continue
+    return None, None
+
+
+def prover_for(lesson: Lesson, document: Document | None, reference: Reference | None, sandbox: Sandbox) -> Any:
+    """A prover for the lesson's programs, with its source imported where it is a module."""
+    from alain_magics.lessons.proving import Prover
+    from alain_magics.lessons.teachers.offline import open_prover
+
+    if document is None or reference is None:
+        return Prover(sandbox)
+    return open_prover(document, reference, sandbox)
+
+
+def report(checks: list[Check], stale: list[str], level: str, seconds: float, *, source_found: bool) -> dict[str, Any]:
+    """The figures, and what failed and why."""
+    total, passed, executed = Counter[str](), Counter[str](), Counter[str]()
+    for check in checks:
+        total[check.kind] += 1
+        passed[check.kind] += not check.problems
+        executed[check.kind] += check.executed
+    return {
+        "code_steps": total["code"],
+        "code_passed": passed["code"],
+        "questions": total["question"],
+        "questions_executed": executed["question"],
+        "questions_passed": passed["question"],
+        "exercises": total["exercise"],
+        "exercises_passed": passed["exercise"],
+        "failed": [
+            {"step": check.step, "kind": check.kind, "problems": list(check.problems)}
+            for check in checks
+            if check.problems
+        ],
+        "stale": stale,
+        "source_found": source_found,
+        "isolation": level,
+        "seconds": round(seconds, 2),
+    }
+
+
+def as_text(name: str, data: dict[str, Any]) -> str:
+    """The same for people."""
+    lines = [
+        f"{name}: {data['code_passed']} of {data['code_steps']} code steps, "
+        f"{data['questions_passed']} of {data['questions']} questions ({data['questions_executed']} executed), "
+        f"{data['exercises_passed']} of {data['exercises']} exercises hold ({data['isolation']}, {data['seconds']} s)"
+    ]
+    lines += [f"  failed: {item['kind']} {item['step']}: {'; '.join(item['problems'])}" for item in data["failed"]]
+    lines += [f"  stale: {text}" for text in data["stale"]]
+    if not data["source_found"]:
+        lines.append("  its source is not at hand, so citations were not looked up (give it with --source)")
+    return "\n".join(lines)
+
+
+command = Command(
+    name="verify",
+    summary="run everything in a lesson notebook again and say what holds",
+    request=VerifyRequest,
+    run=run,
+    examples=("verify statistics-lesson.ipynb", "verify lesson.ipynb --source model_card.md --json"),
+)

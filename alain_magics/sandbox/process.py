@@ -1,0 +1,142 @@
+"""The near end of a fork server: start it, ask it, and end it with everything it runs."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from alain_magics.errors import AlainError, ImportFailed, SandboxError, UnknownSource
+from alain_magics.sandbox.outcome import Program
+
+_START_SECONDS = 30.0
+_STOP_SECONDS = 1.0
+BACKSTOP_SECONDS = 2.0
+_SHOWN_CHARACTERS = 300
+
+
+def script() -> str:
+    """The program that the sandboxed interpreter runs."""
+    return Path(__file__).with_name("forkserver.py").read_text(encoding="utf-8")
+
+
+def signal_name(status: int) -> str:
+    """Name of the signal that ended a process, from its exit status or that of bubblewrap around it; or empty."""
+    number = -status if status < 0 else status - 128
+    return signal.Signals(number).name if number in set(signal.Signals) else ""
+
+
+class ServerProcess:
+    """A running fork server; ``settings`` are those that ``forkserver.py`` reads."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        assert process.stdin and process.stdout and process.stderr
+        self._process = process
+        self._requests, self._replies, self._complaints = process.stdin, process.stdout, process.stderr
+        self._ready = False
+
+    @classmethod
+    async def start(
+        cls, command: Sequence[str], environment: dict[str, str], folder: str | None, settings: dict[str, Any]
+    ) -> ServerProcess:
+        """Start a server and wait until it has imported.
+
+        Raises :class:`UnknownSource` or :class:`ImportFailed` for what cannot be imported, :class:`SandboxError`
+        when the interpreter does not start.
+        """
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *command,
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+                env=environment,
+                cwd=folder,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise SandboxError(f"The sandbox did not start: {error}.", "Run `alain doctor`.") from None
+        server = cls(process)
+        try:
+            await server._import(settings)
+        except BaseException:
+            await server.stop()
+            raise
+        return server
+
+    async def _import(self, settings: dict[str, Any]) -> None:
+        self._requests.write(json.dumps(settings).encode() + b"\n")
+        try:
+            async with asyncio.timeout(_START_SECONDS):
+                started = await self._replies.readline()
+        except (TimeoutError, ConnectionError):
+            started = b""
+        if not started:
+            await self.stop()
+            complaint = (await self._complaints.read()).decode(errors="replace").strip().splitlines()
+            reason = complaint[-1] if complaint else "its interpreter gave no answer"
+            raise SandboxError(f"The sandbox did not start: {reason[:_SHOWN_CHARACTERS]}.", "Run `alain doctor`.")
+        try:
+            async with asyncio.timeout(settings["import_seconds"] + BACKSTOP_SECONDS):
+                answer = json.loads(await self._replies.readline() or "{}")
+        except TimeoutError:
+            answer = {"state": "late"}
+        if not answer:
+            name = signal_name(await self.stop())
+            answer = {"state": "late"} if name == "SIGALRM" else {"state": "died", "message": name}
+        if answer["state"] != "ready":
+            raise _import_error({"module": ", ".join(settings["imports"]), "message": "", **answer}, settings)
+        self._ready = True
+
+    async def ask(self, program: Program) -> tuple[dict[str, Any], bytes]:
+        """How a program ended, and its report; raises ``ConnectionError`` or ``EOFError`` when the server has died."""
+        self._requests.write(json.dumps({"code": program.code, "argv": program.argv}).encode() + b"\n")
+        await self._requests.drain()
+        ended: dict[str, Any] = json.loads(await self._replies.readuntil(b"\n"))
+        return ended, await self._replies.readexactly(ended["length"])
+
+    async def stop(self) -> int:
+        """End the server and what it runs; its exit status.
+
+        A server that is ready ends by itself, and its child with it, when its input is closed. One that imports is
+        killed, and so is what does not end soon.
+        """
+        self._requests.close()
+        try:
+            async with asyncio.timeout(_STOP_SECONDS if self._ready else 0):
+                return await self._process.wait()
+        except TimeoutError:
+            self._kill()
+            return await self._process.wait()
+        except BaseException:
+            self._kill()
+            raise
+
+    def _kill(self) -> None:
+        if self._process.returncode is not None:
+            return
+        if os.name == "nt":
+            self._process.kill()
+        else:  # the server leads a session, and its children stay in it
+            os.killpg(self._process.pid, signal.SIGKILL)
+
+
+def _import_error(answer: dict[str, Any], settings: dict[str, Any]) -> AlainError:
+    name, message = answer["module"], " ".join(answer["message"].split())[:_SHOWN_CHARACTERS]
+    if answer["state"] == "missing":
+        return UnknownSource(
+            f"There is no module named {name.partition('.')[0]}.", "Check the spelling, or install it here first."
+        )
+    happened = {
+        "raised": f"Importing {name} failed: {message}.",
+        "left": f"{name} ended Python while it was imported.",
+        "late": f"{name} was not imported within {settings['import_seconds']:g} s.",
+        "died": f"{name} crashed Python while it was imported{f' ({message})' if message else ''}.",
+        "printed": f"{name} prints while it is imported.",
+        "refused": f"{name} does more than define names while it is imported: {message}.",
+    }
+    return ImportFailed(happened[answer["state"]], "Choose a module, or a submodule, that imports without side effects.")

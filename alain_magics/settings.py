@@ -48,8 +48,8 @@ class Settings:
         "only), or auto (isolated where this machine can do it).",
         choices=("auto", "isolated", "limited"),
     )
-    item_seconds: float = _setting(2.0, "Seconds that one program of a lesson may run.", bounds=(0.1, 600))
-    item_memory_mb: int = _setting(512, "MiB of memory that one program of a lesson may use.", bounds=(64, 65536))
+    item_seconds: float = _setting(1.0, "Seconds that one program of a lesson may run.", bounds=(0.1, 600))
+    item_memory_mb: int = _setting(128, "MiB of memory that one program of a lesson may use.", bounds=(64, 65536))
     difficulty: Literal["beginner", "intermediate", "advanced"] = _setting(
         "beginner",
         "For whom lessons are written.",

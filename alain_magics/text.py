@@ -40,10 +40,10 @@ _ACTIVE_COMMAND = re.compile(
 # In text: what an entity must replace, and what a backslash must precede.
 _SPECIAL = re.compile(
     r"(?P<entity>&(?=#?\w+;)|[<`]|\\(?=[^a-zA-Z0-9\s]|(?i:begin|end)|\s|\Z)|\](?=[(\[:]|\Z)|!(?=\[|\Z)|(?<=\{)\{|\}\Z)"
-    r"|\$|(?<!\s)\*|\*(?!\s)|(?<![^\W_])_|_(?![^\W_])"
+    r"|\$|~(?=~)|(?<=~)~|(?<!\s)\*|\*(?!\s)|(?<![^\W_])_|_(?![^\W_])"
 )
 _NUMBERED = re.compile(r"^(\d{1,9})(?=[.)](?:\s|$))")
-_BLOCK_START = re.compile(r"[>#]|[-+*](?:\s|$)|~~~|:::|[=|:\-\s]+$")
+_BLOCK_START = re.compile(r"[>#]|[-+*](?:\s|$)|:::|[=|:\-\s]+$")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _INLINE = {"text", "code_inline", "em", "strong", "link", "image", "softbreak", "hardbreak", "formula"}
 _SIMPLE = _INLINE | {"bullet_list", "ordered_list", "list_item", "paragraph", "inline"}
@@ -219,7 +219,9 @@ def _spans(nodes: Iterable[SyntaxTreeNode], inside: str = "") -> str:
     text = ""
     for node in nodes:
         span = _span(node, inside)
-        text += f" {span}" if text.endswith("`") and span.startswith("`") else span
+        # Bare addresses end at a space only: without it they would take the backtick that opens code.
+        joined = "`" in span.partition(" ")[0] and re.search(r"(?:`|(?:://|www\.|@)\S*)\Z", text, re.IGNORECASE)
+        text += f" {span}" if joined else span
     return text
 
 

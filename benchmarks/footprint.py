@@ -4,13 +4,14 @@ Three fresh virtual environments are made: IPython alone, IPython with this proj
 IPython with jupyter-ai-magics. Counted are the bytes that the wheels record: the sizes in the ``RECORD`` files of
 the packages that stand in an environment and not in that of IPython alone.
 
-Run ``python benchmarks/footprint.py``; needs a package index, and Node.js or the time to fetch it.
+The project is built from the last commit, in a copy. Run ``python benchmarks/footprint.py``; it needs a package index.
 """
 
 from __future__ import annotations
 
 import csv
 import platform
+import shutil
 import subprocess
 import tempfile
 import venv
@@ -18,7 +19,6 @@ from importlib.metadata import Distribution, distributions
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-SUBJECTS = {"alain-magics": str(ROOT), "jupyter-ai-magics": "jupyter-ai-magics"}
 LARGEST = 8
 
 
@@ -43,6 +43,9 @@ def main() -> None:
     print(f"Python {platform.python_version()}, {platform.system()} {platform.machine()}\n")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
+        subprocess.run(["git", "archive", "--output", folder / "source.tar", "HEAD"], cwd=ROOT, check=True)
+        shutil.unpack_archive(folder / "source.tar", folder / "source")
+        subjects = {"alain-magics": str(folder / "source"), "jupyter-ai-magics": "jupyter-ai-magics"}
         base = install(folder / "ipython", "ipython")
         sizes = {
             subject: {
@@ -50,7 +53,7 @@ def main() -> None:
                 for key, package in install(folder / subject, "ipython", requirement).items()
                 if key not in base
             }
-            for subject, requirement in SUBJECTS.items()
+            for subject, requirement in subjects.items()
         }
     ours = sum(sizes["alain-magics"].values())
     print("| added to IPython by | packages | MB | ratio | largest (MB) |")

@@ -20,7 +20,7 @@ def files(tmp_path: Path) -> tuple[Path, Path]:
 
 def test_defaults_hold_where_nothing_is_given():
     settings = resolve(environ={})
-    assert (settings.isolation, settings.item_seconds, settings.item_memory_mb) == ("auto", 2.0, 512)
+    assert (settings.isolation, settings.item_seconds, settings.item_memory_mb) == ("auto", 1.0, 128)
     assert set(settings.origins.values()) == {"default"}
 
 

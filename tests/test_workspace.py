@@ -44,7 +44,7 @@ def test_a_project_is_the_nearest_parent_with_settings(project: Path):
 def test_outside_of_a_project_the_defaults_hold(tmp_path: Path):
     workspace = open_workspace(tmp_path)
     assert workspace.project is None
-    assert workspace.settings.item_seconds == 2
+    assert workspace.settings.item_seconds == 1
 
 
 def test_data_lies_where_the_environment_says_else_in_the_project_else_with_jupyter(

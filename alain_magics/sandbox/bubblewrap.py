@@ -48,6 +48,8 @@ def command(inner: Sequence[str], readable: Sequence[Path]) -> list[str]:
 @cache
 def obstacle() -> str:
     """Why programs cannot be isolated on this machine, found out by trying; empty when they can."""
+    if shutil.which("bwrap") is None:
+        return "bubblewrap (bwrap) is not installed"
     readable = interpreter.needed_paths(interpreter.search_path(()), ())
     try:
         trial = subprocess.run(
@@ -58,8 +60,6 @@ def obstacle() -> str:
             timeout=_PROBE_SECONDS,
             check=False,
         )
-    except FileNotFoundError:
-        return "bubblewrap (bwrap) is not installed"
     except (OSError, subprocess.TimeoutExpired) as error:
         return f"bubblewrap cannot be run: {error}"
     if trial.returncode == 0:

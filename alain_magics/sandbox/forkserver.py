@@ -1,9 +1,9 @@
 """Program that runs inside the sandbox: import once, then run each program in a guarded child of its own.
 
-It is sent to a fresh interpreter as text and uses the standard library alone. What were standard input and output carry
-lines of JSON. In: the settings, then one line for each program. Out: ``{"state": "started"}``, then ``{"state": "ready"}``
-or the reason why the imports failed; then for each program a line that says how its child ended and how many bytes of
-report follow. A child can spoil its own report, but writes to no pipe that this process answers on.
+It is sent to a fresh interpreter as text and uses the standard library alone. What were standard input and output
+carry lines of JSON. In: the settings, then one line for each program. Out: ``{"state": "started"}``, then
+``{"state": "ready"}`` or the reason why the imports failed; then for each program a line that says how its child ended
+and how many bytes of report follow. A child can spoil its own report, but holds no pipe that this process answers on.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ import sys
 import time
 import types
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import Any, NoReturn
 
@@ -100,7 +101,7 @@ def make_guard(
                 return f"opening {path!r} for writing"
             return reading(path)
         if event == "sqlite3.connect":
-            return "" if arguments[0] == ":memory:" else "opening a database file"
+            return "" if type(arguments[0]) is str and arguments[0] == ":memory:" else "opening a database file"
         area = event.partition(".")[0]
         if area == "ctypes" and (importing is not None or arguments == (None,)):
             return ""  # importing ctypes opens Python itself, as numpy does
@@ -199,10 +200,8 @@ def run_program(program: dict[str, Any], settings: dict[str, Any], deliver: Call
 
     def finish(error: str = "", message: str = "", line: int | None = None, result: str = "") -> NoReturn:
         timer(0)
-        try:
+        with suppress(ValueError):  # the program detached it
             stdout.flush()
-        except ValueError:
-            pass  # the program detached it
         printed = capture.getvalue()
         if len(printed) + len(result) > capture.limit:
             error, message, result = "OutputLimit", f"more than {capture.limit} bytes of output", ""
@@ -246,27 +245,26 @@ def run_program(program: dict[str, Any], settings: dict[str, Any], deliver: Call
     finish(result=result)
 
 
-def limit_resources(settings: dict[str, Any], memory: tuple[int, int] | None) -> None:
+def limit_resources(settings: dict[str, Any]) -> None:
     """Bound what a child uses. The system too refuses it threads and processes of its own, except to root."""
     if resource is None:
         return
     seconds = math.ceil(settings["seconds"]) + 1
-    for name, bound in (("CPU", seconds), ("FSIZE", 0), ("CORE", 0), ("NPROC", 0)):
+    bounds = {"CPU": seconds, "FSIZE": 0, "CORE": 0, "NPROC": 0, "AS": settings["address_space"]}
+    for name, bound in bounds.items():
         resource.setrlimit(getattr(resource, f"RLIMIT_{name}"), (bound, bound))
-    if memory:
-        resource.setrlimit(resource.RLIMIT_AS, memory)
 
 
-def memory_bounds(megabytes: int) -> tuple[int, int] | None:
-    """Bounds of an address space that grows by so much from now on; ``None`` where its size cannot be known."""
+def address_space(more_megabytes: int) -> int:
+    """Size in bytes of this process's address space, grown by so much; no bound where it cannot be known."""
     try:
-        with open("/proc/self/statm", encoding="ascii") as file:
+        with open("/proc/self/statm", encoding="ascii") as file:  # noqa: PTH123 (pathlib takes long to import)
             used = int(file.read().split()[0]) * resource.getpagesize()
     except OSError:
-        return None
+        return resource.RLIM_INFINITY
     _, hard = resource.getrlimit(resource.RLIMIT_AS)
-    bound = used + (megabytes << 20)
-    return (bound if hard == resource.RLIM_INFINITY else min(bound, hard), hard)
+    bound = used + (more_megabytes << 20)
+    return bound if hard == resource.RLIM_INFINITY else min(bound, hard)
 
 
 def import_modules(settings: dict[str, Any], send: Callable[..., None]) -> None:
@@ -284,10 +282,11 @@ def import_modules(settings: dict[str, Any], send: Callable[..., None]) -> None:
     capture = Capture(settings["output_bytes"], lambda: fail("printed"))
     stdout = sys.stdout = io.TextIOWrapper(capture, encoding="utf-8")
     if resource is not None:
+        _, most = resource.getrlimit(resource.RLIMIT_AS)
+        resource.setrlimit(resource.RLIMIT_AS, (address_space(IMPORT_MEMORY_MB), most))
         signal.setitimer(signal.ITIMER_REAL, settings["import_seconds"])  # SIGALRM ends this process
-        limit_memory(IMPORT_MEMORY_MB)
     sys.addaudithook(make_guard(lambda what: fail("refused", what), roots, importing))
-    for name in settings["imports"]:  # noqa: B007 (read by fail)
+    for name in settings["imports"]:
         try:
             importlib.import_module(name)
         except ModuleNotFoundError as error:
@@ -305,12 +304,12 @@ def import_modules(settings: dict[str, Any], send: Callable[..., None]) -> None:
     importing.clear()
     if resource is not None:
         signal.setitimer(signal.ITIMER_REAL, 0)
-        _, hard = resource.getrlimit(resource.RLIMIT_AS)
-        resource.setrlimit(resource.RLIMIT_AS, (hard, hard))
+        resource.setrlimit(resource.RLIMIT_AS, (most, most))
+        settings["address_space"] = address_space(settings["memory_mb"])
 
 
 def read_report(report: int, requests: int, deadline: float, most: int) -> tuple[bytes, bool]:
-    """What a child reports until it closes its pipe, and whether the deadline passed; ends when nobody asks any more."""
+    """What a child reports until it closes its pipe, and whether it is late; ``EOFError`` when nobody asks any more."""
     data = bytearray()
     while len(data) <= most:
         ready, _, _ = select.select([report, requests], [], [], max(0, deadline - time.monotonic()))
@@ -360,6 +359,8 @@ def serve() -> None:
         write_all(replies, json.dumps(fields).encode() + b"\n")
 
     settings = json.loads(requests.readline())
+    if sys.version_info < (3, 12):
+        announce_threads()
     sys.path[:] = settings["path"]
     send(state="started")
     import_modules(settings, send)

@@ -12,8 +12,8 @@ Level = Literal["isolated", "limited"]
 class Limits:
     """Bounds on one program: wall and CPU seconds, address space in MiB, bytes printed."""
 
-    seconds: float = 2.0
-    memory_mb: int = 512
+    seconds: float = 1.0
+    memory_mb: int = 128
     output_bytes: int = 100_000
 
 

@@ -6,7 +6,9 @@ import asyncio
 import json
 import os
 import signal
+import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +17,25 @@ from alain_magics.sandbox.outcome import Program
 
 _START_SECONDS = 30.0
 _STOP_SECONDS = 1.0
-BACKSTOP_SECONDS = 2.0
+_BACKSTOP_SECONDS = 2.0
 _SHOWN_CHARACTERS = 300
+_TEXTS = ("stdout", "result", "error", "message")
 
 
 def script() -> str:
     """The program that the sandboxed interpreter runs."""
     return Path(__file__).with_name("forkserver.py").read_text(encoding="utf-8")
+
+
+def parse_report(body: bytes) -> dict[str, Any] | None:
+    """The report of a program, or ``None`` if it is none: the program may have written to its pipe."""
+    try:
+        report = json.loads(body)
+        texts = {key: report[key].encode("utf-8", "replace").decode() for key in _TEXTS}
+        line = report["line"]
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        return None
+    return {**texts, "line": line} if line is None or type(line) is int else None
 
 
 def signal_name(status: int) -> str:
@@ -30,13 +44,25 @@ def signal_name(status: int) -> str:
     return signal.Signals(number).name if number in set(signal.Signals) else ""
 
 
+@dataclass(frozen=True)
+class Reply:
+    """How a program's process ended: killed for being ``late``, or with an exit ``status``; and what it reported."""
+
+    late: bool
+    status: int
+    seconds: float
+    body: bytes = b""
+
+
 class ServerProcess:
     """A running fork server; ``settings`` are those that ``forkserver.py`` reads."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
-        assert process.stdin and process.stdout and process.stderr
+        pipes: Any = process  # all three were asked for
         self._process = process
-        self._requests, self._replies, self._complaints = process.stdin, process.stdout, process.stderr
+        self._requests: asyncio.StreamWriter = pipes.stdin
+        self._replies: asyncio.StreamReader = pipes.stdout
+        self._complaints: asyncio.StreamReader = pipes.stderr
         self._ready = False
 
     @classmethod
@@ -81,7 +107,7 @@ class ServerProcess:
             reason = complaint[-1] if complaint else "its interpreter gave no answer"
             raise SandboxError(f"The sandbox did not start: {reason[:_SHOWN_CHARACTERS]}.", "Run `alain doctor`.")
         try:
-            async with asyncio.timeout(settings["import_seconds"] + BACKSTOP_SECONDS):
+            async with asyncio.timeout(settings["import_seconds"] + _BACKSTOP_SECONDS):
                 answer = json.loads(await self._replies.readline() or "{}")
         except TimeoutError:
             answer = {"state": "late"}
@@ -92,12 +118,26 @@ class ServerProcess:
             raise _import_error({"module": ", ".join(settings["imports"]), "message": "", **answer}, settings)
         self._ready = True
 
-    async def ask(self, program: Program) -> tuple[dict[str, Any], bytes]:
-        """How a program ended, and its report; raises ``ConnectionError`` or ``EOFError`` when the server has died."""
-        self._requests.write(json.dumps({"code": program.code, "argv": program.argv}).encode() + b"\n")
-        await self._requests.drain()
-        ended: dict[str, Any] = json.loads(await self._replies.readuntil(b"\n"))
-        return ended, await self._replies.readexactly(ended["length"])
+    @property
+    def running(self) -> bool:
+        """Whether it can be asked again."""
+        return self._process.returncode is None
+
+    async def ask(self, program: Program, seconds: float) -> Reply:
+        """Run a program, which may take so many seconds; whatever becomes of the server, there is a reply in time."""
+        began = time.monotonic()
+        try:
+            async with asyncio.timeout(seconds + _BACKSTOP_SECONDS):
+                self._requests.write(json.dumps({"code": program.code, "argv": program.argv}).encode() + b"\n")
+                await self._requests.drain()
+                ended = json.loads(await self._replies.readuntil(b"\n"))
+                body = await self._replies.readexactly(ended.pop("length"))
+                return Reply(**ended, body=body)
+        except TimeoutError:
+            await self.stop()
+            return Reply(late=True, status=0, seconds=time.monotonic() - began)
+        except (ConnectionError, EOFError):
+            return Reply(late=False, status=await self.stop(), seconds=time.monotonic() - began)
 
     async def stop(self) -> int:
         """End the server and what it runs; its exit status.
@@ -139,4 +179,6 @@ def _import_error(answer: dict[str, Any], settings: dict[str, Any]) -> AlainErro
         "printed": f"{name} prints while it is imported.",
         "refused": f"{name} does more than define names while it is imported: {message}.",
     }
-    return ImportFailed(happened[answer["state"]], "Choose a module, or a submodule, that imports without side effects.")
+    return ImportFailed(
+        happened[answer["state"]], "Choose a module, or a submodule, that imports without side effects."
+    )

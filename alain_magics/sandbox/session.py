@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import tempfile
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal
+from typing import Literal
 
 from alain_magics.errors import SandboxError
 from alain_magics.sandbox import bubblewrap, interpreter
 from alain_magics.sandbox.outcome import Level, Limits, Outcome, Program
-from alain_magics.sandbox.process import BACKSTOP_SECONDS, ServerProcess, script, signal_name
+from alain_magics.sandbox.process import Reply, ServerProcess, parse_report, script, signal_name
 
 
 class Sandbox:
@@ -139,37 +137,27 @@ class Session:
             return [await self._run_one(program) for program in programs]
 
     async def _run_one(self, program: Program) -> Outcome:
-        if self._server is None:
+        if self._server is None or not self._server.running:
             self._server = await self._start()
-        began = time.monotonic()
-        late, status, seconds, body = False, 0, None, b""
         try:
-            async with asyncio.timeout(self._limits.seconds + BACKSTOP_SECONDS):
-                ended, body = await self._server.ask(program)
-            late, status, seconds = ended["late"], ended["status"], ended["seconds"]
-            if not self._fork:
-                await self._stop()
-        except TimeoutError:
-            late = True
-            await self._stop()
-        except (ConnectionError, EOFError):
-            status = await self._stop()
+            reply = await self._server.ask(program, self._limits.seconds)
         except BaseException:
             await self._stop()
             raise
-        seconds = time.monotonic() - began if seconds is None else seconds
-        report = None if late else _parse(body)
-        if report is not None:
-            return Outcome(**report, seconds=seconds, level=self.level)
-        error, message = self._reason(late, status)
-        return Outcome("", "", error, message, None, seconds, self.level)
+        if not (self._fork and self._server.running):
+            await self._stop()
+        report = None if reply.late else parse_report(reply.body)
+        if report is None:
+            error, message = self._reason(reply)
+            return Outcome("", "", error, message, None, reply.seconds, self.level)
+        return Outcome(**report, seconds=reply.seconds, level=self.level)
 
-    def _reason(self, late: bool, status: int) -> tuple[str, str]:
-        """Error and message for a program that ended without a report."""
-        name = signal_name(status)
-        if late or name == "SIGXCPU":
+    def _reason(self, reply: Reply) -> tuple[str, str]:
+        """Error and message for a program that left no report."""
+        name = signal_name(reply.status)
+        if reply.late or name == "SIGXCPU":
             return "Timeout", f"ran longer than {self._limits.seconds:g} s"
-        return "Crash", f"killed by {name}" if name else f"ended Python with status {status}"
+        return "Crash", f"killed by {name}" if name else f"ended Python with status {reply.status}"
 
     async def _start(self) -> ServerProcess:
         path = interpreter.search_path(self._paths)
@@ -196,29 +184,12 @@ class Session:
         folder = None if self._folder is None else home
         return await ServerProcess.start(command, interpreter.environment(home, self._seed), folder, settings)
 
-    async def _stop(self) -> int:
-        """End the server if there is one; its exit status."""
+    async def _stop(self) -> None:
         server, self._server = self._server, None
-        return 0 if server is None else await server.stop()
+        if server is not None:
+            await server.stop()
 
     def _remove_folder(self) -> None:
         if self._folder is not None:
             self._folder.cleanup()
             self._folder = None
-
-
-def _parse(body: bytes) -> dict[str, Any] | None:
-    """The report of a child, or ``None`` if it is none: the program may have written to its pipe."""
-    kinds = {"stdout": str, "result": str, "error": str, "message": str, "line": (int, type(None))}
-    try:
-        report = json.loads(body)
-    except (ValueError, RecursionError):
-        return None
-    if not isinstance(report, dict) or report.keys() != kinds.keys():
-        return None
-    if not all(isinstance(report[key], kind) for key, kind in kinds.items()):
-        return None
-    return {
-        key: value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
-        for key, value in report.items()
-    }

@@ -9,4 +9,5 @@ from alain_magics.server.handlers import routes
 
 def _load_jupyter_server_extension(server: ServerApp) -> None:
     """Add the routes: called by Jupyter Server when it starts."""
-    server.web_app.add_handlers(".*$", routes(server.web_app.settings["base_url"]))
+    application = server.web_app
+    application.add_handlers(".*$", routes(application.settings["base_url"]))  # type: ignore[no-untyped-call]

@@ -24,15 +24,15 @@ _STATUS: dict[type[AlainError], HTTPStatus] = {
 }
 
 
-class AlainHandler(APIHandler):  # type: ignore[misc]
+class AlainHandler(APIHandler):
     """Base of every route."""
 
     @property
     def workspace(self) -> Workspace:
         """The workspace of the folder that the server shows."""
-        return open_workspace(Path(self.serverapp.root_dir))
+        return open_workspace(Path(self.settings["serverapp"].root_dir))
 
-    async def prepare(self) -> None:
+    async def prepare(self) -> None:  # type: ignore[override]  # as APIHandler does
         """Refuse what another site makes a logged-in browser ask, even where it only reads."""
         await super().prepare()
         self.check_xsrf_cookie()

@@ -37,7 +37,7 @@ def question(payload: str) -> QuestionCard:
     return QuestionCard(part)
 
 
-class QuestionCard(anywidget.AnyWidget):  # type: ignore[misc]
+class QuestionCard(anywidget.AnyWidget):
     """A question as radio buttons or a field for a number; as HTML and text where no widget can be shown.
 
     ``asked`` is what the browser shows; ``verdict`` is ``None`` or the last answer and what is said about it.

@@ -196,7 +196,9 @@ class Lab:
 
     def panel(self, expression: str) -> Any:
         """The value of an expression about ``panel``, the notebook in front."""
-        return self.page.evaluate(f"async () => {{ const panel = jupyterapp.shell.currentWidget; return {expression}; }}")
+        return self.page.evaluate(
+            f"async () => {{ const panel = jupyterapp.shell.currentWidget; return {expression}; }}"
+        )
 
     def _guard(self, route: Route) -> None:
         if route.request.url.startswith((self.jupyter.url, "data:", "blob:")):

@@ -198,9 +198,7 @@ def test_ctrl_s_in_a_card_saves_the_notebook(lab: Lab) -> None:
     lab.run("notebook:run-all-cells")
     lab.page.locator(CARD).first.get_by_role("radio").first.click(timeout=60_000)
     assert lab.panel("panel.context.model.dirty") is True
-    lab.page.evaluate(
-        "document.addEventListener('keydown', event => { if (event.isTrusted) window.last = event; })"
-    )
+    lab.page.evaluate("document.addEventListener('keydown', event => { if (event.isTrusted) window.last = event; })")
     lab.page.keyboard.press("Control+s")
     lab.page.wait_for_function("jupyterapp.shell.currentWidget.context.model.dirty === false")
     assert lab.page.evaluate("window.last.defaultPrevented") is True

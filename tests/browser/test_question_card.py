@@ -89,7 +89,9 @@ def test_a_click_on_the_text_of_an_option_chooses_it(mount: Mount) -> None:
 
 
 @pytest.mark.parametrize(
-    ("question", "words"), [(CHOICE, "Choose an answer first."), (NUMBER, "Type a number first.")], ids=["one", "number"]
+    ("question", "words"),
+    [(CHOICE, "Choose an answer first."), (NUMBER, "Type a number first.")],
+    ids=["one", "number"],
 )
 def test_checking_nothing_says_what_is_missing(mount: Mount, question: dict[str, Any], words: str) -> None:
     page = mount(question)
@@ -225,7 +227,9 @@ def test_an_earlier_answer_is_shown_when_the_card_opens(
 
 def test_the_call_to_run_can_be_copied(mount: Mount) -> None:
     page = mount(CHOICE)
-    page.evaluate("Object.defineProperty(navigator, 'clipboard', {value: {writeText: async text => window.copied = text}})")
+    page.evaluate(
+        "Object.defineProperty(navigator, 'clipboard', {value: {writeText: async text => window.copied = text}})"
+    )
     tell(page, answer=1, correct=False, call="from statistics import *\nmedian_high([1, 2])")
     page.get_by_role("button", name="Copy").click()
     expect(page.get_by_role("button", name="Copied")).to_be_visible()
@@ -327,7 +331,9 @@ def test_a_narrow_card_does_not_scroll_sideways(mount: Mount) -> None:
 
 def test_the_focus_can_be_seen(mount: Mount) -> None:
     page = mount(CHOICE)
-    outline = "node => parseFloat(getComputedStyle(node).outlineWidth) * (getComputedStyle(node).outlineStyle !== 'none')"
+    outline = (
+        "node => parseFloat(getComputedStyle(node).outlineWidth) * (getComputedStyle(node).outlineStyle !== 'none')"
+    )
     for target in [page.locator("label").first, page.get_by_role("button", name="Check")]:
         assert target.evaluate(outline) == 0
         page.keyboard.press("Tab")

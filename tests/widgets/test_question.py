@@ -112,7 +112,9 @@ def test_a_typed_number_is_graded() -> None:
     assert check(card, "4096")["correct"] is False
 
 
-@pytest.mark.parametrize("content", [{}, {"kind": "check"}, {"kind": "check", "answer": None}, {"kind": "x", "answer": 0}])
+@pytest.mark.parametrize(
+    "content", [{}, {"kind": "check"}, {"kind": "check", "answer": None}, {"kind": "x", "answer": 0}]
+)
 def test_a_message_that_is_no_check_is_passed_over(content: dict[str, Any]) -> None:
     card = question(encode(CHOICE))
     card._handle_custom_msg(content, [])

@@ -20,7 +20,7 @@ from alain_magics.lessons.schema import Provenance
 from alain_magics.lessons.sources.markdown import Passage, read_markdown
 
 MOST_BYTES = 2_000_000
-_MOST_ENTRIES, _LONGEST_ENTRY = 200, 4_000
+_MOST_ENTRIES, _LONGEST_ENTRY, _MOST_MEMBERS = 200, 2_000, 2_000
 _FRONT_MATTER = re.compile(r"\A---[ \t]*\r?\n(.*?)^---[ \t\r]*$", re.DOTALL | re.MULTILINE)
 _ENTRY = re.compile(r"^([A-Za-z_][\w-]*):(?:[ \t].*)?(?:\r?\n(?:[ \t-].*)?)*", re.MULTILINE)
 _KEY = re.compile(r'[\s,]*("(?:[^"\\]|\\.)*")\s*:\s*')
@@ -61,7 +61,9 @@ def read_card(path: Path) -> CardDocument:
     document = CardDocument(
         title=_title(record, [heading.title for heading in body.headings], path),
         text=text,
-        provenance=Provenance(kind="card", ref=str(record.get("id", path.name)), revision=str(record.get("sha", ""))),
+        provenance=Provenance(
+            kind="card", ref=str(record.get("id") or _printable(path.name)), revision=str(record.get("sha", ""))
+        ),
         headings=body.headings,
         code_blocks=body.code_blocks,
         tables=body.tables,
@@ -114,24 +116,20 @@ def _append(parts: list[str], ref: str, text: str) -> list[Fact]:
     parts.append(f"\n\n{ref}\n")
     offset = sum(map(len, parts))
     parts.append(text)
-    return [
-        Fact(name, value, Span(offset + start, offset + end), ref) for name, value, start, end in json_members(text)
-    ]
+    members = islice(_members(text, text.index("{") + 1, "", 4), _MOST_MEMBERS)
+    return [Fact(name, value, Span(offset + start, offset + end), ref) for name, value, start, end in members]
 
 
-def json_members(
-    text: str, at: int | None = None, prefix: str = "", depth: int = 4
-) -> Iterator[tuple[str, Any, int, int]]:
-    """Dotted name, value and range of every member of a valid JSON object that is no object itself."""
+def _members(text: str, at: int, prefix: str, depth: int) -> Iterator[tuple[str, Any, int, int]]:
+    """Dotted name, value and range of every member of a valid JSON object, from ``at`` on, that is no object itself."""
     decoder = json.JSONDecoder()
-    at = text.index("{") + 1 if at is None else at
     while match := _KEY.match(text, at):
         name = prefix + json.loads(match[1])
         value, at = decoder.raw_decode(text, match.end())
         if not isinstance(value, dict):
             yield name, value, match.start(1), at
         elif depth:
-            yield from json_members(text, match.end() + 1, name + ".", depth - 1)
+            yield from _members(text, match.end() + 1, name + ".", depth - 1)
 
 
 def _excerpt(record: dict[str, Any]) -> dict[str, Any]:
@@ -143,13 +141,20 @@ def _excerpt(record: dict[str, Any]) -> dict[str, Any]:
         found["sha"] = record["sha"]
     weights = record.get("safetensors")
     if isinstance(weights, dict):
-        found["safetensors"] = {key: weights[key] for key in ("parameters", "total") if key in weights}
+        parameters = weights.get("parameters")
+        kinds = parameters.items() if isinstance(parameters, dict) else ()
+        found["safetensors"] = {
+            "parameters": {kind: count for kind, count in kinds if kind.isalnum() and type(count) is int},
+            "total": weights.get("total"),
+        }
     config = record.get("config")
     tokenizer = config.get("tokenizer_config") if isinstance(config, dict) else None
     if isinstance(tokenizer, dict):
         values = {name: tokenizer.get(name) for name in _TOKENS}
         tokens = {name: value.get("content") if isinstance(value, dict) else value for name, value in values.items()}
-        found["tokenizer"] = {name: token for name, token in tokens.items() if isinstance(token, str)}
+        found["tokenizer"] = {
+            name: token for name, token in tokens.items() if isinstance(token, str) and token.isprintable()
+        }
     return found
 
 
@@ -182,7 +187,12 @@ def _stated_facts(passages: list[Passage]) -> Iterator[Fact]:
 def _title(record: dict[str, Any], headings: list[str], path: Path) -> str:
     if "id" in record:
         return str(record["id"]).rpartition("/")[2]
-    return next((title for title in headings if title), path.stem)[:120]
+    return next((title for heading in headings if (title := _printable(heading))), _printable(path.stem))
+
+
+def _printable(text: str) -> str:
+    """The text without characters that show nothing or change how others are shown, at most 120 of them."""
+    return "".join(character for character in text if character.isprintable())[:120]
 
 
 def _licence(document: Document) -> str:

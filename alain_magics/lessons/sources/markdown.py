@@ -14,7 +14,7 @@ from alain_magics.lessons.document import CodeBlock, Heading, Span, Table
 if TYPE_CHECKING:
     from markdown_it.token import Token
 
-MOST_CHARACTERS = 200_000
+MOST_CHARACTERS = 100_000
 _NEWLINE = re.compile(r"\r\n|\r|\n")
 
 
@@ -37,7 +37,7 @@ class Markdown:
 
 
 def read_markdown(text: str, offset: int = 0) -> Markdown:
-    """Read a text from ``offset`` on; the structure of the first 200,000 characters is read, the rest passed over.
+    """Read a text from ``offset`` on; the structure of the first 100,000 characters is read, the rest passed over.
 
     Spans count from the start of ``text``.
     """

@@ -23,8 +23,9 @@ _ALERT = re.compile(r"^\[![A-Z]+\]\s*")
 
 
 def plain(text: str, most: int = 200) -> str:
-    """Text of a card for a stem, an option or a quotation: one line, no backticks, cut between words."""
-    text = _ALERT.sub("", " ".join(text.replace("`", "").split()))
+    """Text of a card for a stem, an option or a quotation: one printable line, no backticks, cut between words."""
+    text = " ".join(text.replace("`", "").split())
+    text = _ALERT.sub("", "".join(character for character in text if character.isprintable()))
     return text if len(text) <= most else text[:most].rsplit(" ", 1)[0] + " …"
 
 

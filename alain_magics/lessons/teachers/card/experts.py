@@ -6,6 +6,7 @@ from alain_magics.lessons.document import Fact
 from alain_magics.lessons.teachers.card.items import Computed, Plan, Slip
 from alain_magics.lessons.teachers.card.model import Model
 
+# OCP Microscaling Formats specification, version 1.0: 4-bit elements, one 8-bit scale per block of 32.
 MXFP4_BITS = 4 + 8 / 32
 
 

@@ -104,7 +104,7 @@ STATEMENTS = (
         (
             ("The tokenizer that it calls", "The tokenizer is that of Llama 2."),
             ("The attention that it computes", "The architecture is that of Llama 2."),
-            ("The layers that it puts together", "The architecture is that of Llama 2."),
+            ("The activation that it applies", "The architecture is that of Llama 2."),
         ),
     ),
     Statement(

@@ -19,7 +19,6 @@ from alain_magics.lessons.teachers.card.serving import plan_fit, plan_speed
 from alain_magics.lessons.teachers.card.shape import plan_shape
 from alain_magics.lessons.teachers.card.weights import plan_weights
 from alain_magics.lessons.teachers.card.window import plan_window
-from alain_magics.sandbox import Sandbox
 
 QUESTIONS_FOR_LESSON = 8
 FORMS_FOR_LESSON = 3
@@ -35,19 +34,16 @@ class CardTeacher:
 
     name = "offline"
 
-    def __init__(self, sandbox: Sandbox) -> None:
-        self._sandbox = sandbox
-        self.dropped: dict[str, int] = {}
+    def __init__(self, document: CardDocument, prover: Prover) -> None:
+        self._model = read_model(document)
+        self._maker = Maker(document, prover)
+        self.dropped = self._maker.dropped
 
     async def outline(self, document: Document, brief: Brief) -> Outline:
         """Make everything that holds; a lesson if there are enough questions of enough forms, else a short tour."""
-        assert isinstance(document, CardDocument)
-        model = read_model(document)
+        model = self._model
         plans = plan_sections(model)
-        async with Prover(self._sandbox) as prover:
-            maker = Maker(document, prover)
-            made = await maker.make(plans)
-        self.dropped = maker.dropped
+        made = await self._maker.make(plans)
         suited = [Made(one.section, for_level(one.questions, brief.difficulty)) for one in made]
         kept = [(plan, one) for plan, one in zip(plans, suited, strict=True) if one.questions]
         questions = [question for _, one in kept for question in one.questions]
@@ -69,7 +65,7 @@ class CardTeacher:
             objectives=[plan.objective for plan, _ in kept],
             topics=[Topic(plan.title, one) for plan, one in kept],
             prerequisites=["Arithmetic with powers of ten", "Python: variables and printing"],
-            references=references(document),
+            references=references(model.document),
             next_steps=next_steps(model),
         )
 

@@ -336,3 +336,16 @@ def merge_imports(imports: tuple[str, ...]) -> tuple[str, ...]:
         else:
             plain.add(line)
     return tuple(sorted(plain)) + tuple(f"from {home} import {', '.join(sorted(taken[home]))}" for home in sorted(taken))
+
+
+def used_imports(imports: tuple[str, ...], code: str) -> tuple[str, ...]:
+    """The imports without the names that the code does not mention."""
+    mentioned = {node.id for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Name)}
+    lines = []
+    for line in imports:
+        (node,) = ast.parse(line).body
+        assert isinstance(node, ast.Import | ast.ImportFrom)
+        node.names = [a for a in node.names if (a.asname or a.name).partition(".")[0] in mentioned]
+        if node.names:
+            lines.append(ast.unparse(node))
+    return tuple(lines)

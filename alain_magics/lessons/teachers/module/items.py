@@ -10,7 +10,7 @@ from alain_magics.lessons.document import ApiObject
 from alain_magics.lessons.proving import Prover, run_of, stable
 from alain_magics.lessons.schema import Difficulty, Option, Question, Run, content_hash
 from alain_magics.lessons.sources.module import ModuleDocument
-from alain_magics.lessons.teachers.module.examples import Example, join_program, merge_imports
+from alain_magics.lessons.teachers.module.examples import Example, join_program, used_imports
 from alain_magics.lessons.teachers.module.mutants import Mutant, Mutator
 from alain_magics.lessons.teachers.module.siblings import Siblings, words
 from alain_magics.lessons.values import parsed, same_value, shape, workable
@@ -79,7 +79,8 @@ class ItemMaker:
             if weak and any(other.how in ("other data", "printed, not shown") for other, _, _ in found):
                 continue
             found.append((mutant, output, run_of(mutant.program, outcome, how=mutant.how)))
-        found.sort(key=lambda entry: not workable(entry[1]))
+        plain = [entry for entry in found if workable(entry[1])]
+        found = plain if len(plain) >= DISTRACTORS - 1 else found
         return spread_around(key, found, int(content_hash(example.program), 16))
 
     def _predict_stem(self, example: Example) -> str:
@@ -144,6 +145,7 @@ class ItemMaker:
         Each other line is shown not to raise by the program up to it without the line that does.
         """
         shown = "\n".join(lines)
+        imports = used_imports(imports, shown)
         (whole,) = await self._prover.reproduce([join_program(imports, shown)])
         offset = len(imports) + 1 if imports else 0
         if whole is None or not whole.error or whole.line is None or not stable(whole):
@@ -205,9 +207,10 @@ class ItemMaker:
             citations=[self._document.cite(item.summary_span, item.path)],
         )
 
-    def _foreign(self, example: Example) -> tuple[str, ...]:
-        """The imports that are not of the module that the lesson is about."""
-        return tuple(line for line in example.imports if line.split()[1] != self._document.name)
+    def _foreign(self, example: Example, code: str) -> tuple[str, ...]:
+        """The imports that the code needs and that are not of the module that the lesson is about."""
+        others = tuple(line for line in example.imports if line.split()[1] != self._document.name)
+        return used_imports(others, code)
 
     def _question(
         self, example: Example, *, form: str, stem: str, code: str, options: list[Option], runs: list[Run]
@@ -217,7 +220,7 @@ class ItemMaker:
             {
                 "form": form,
                 "stem": stem,
-                "code": join_program(self._foreign(example), code) if code else "",
+                "code": join_program(self._foreign(example, code), code) if code else "",
                 "options": options,
                 "literal": True,
                 "explanation": self._explain(example),

@@ -40,8 +40,10 @@ _ACTIVE_COMMAND = re.compile(
 # In text: what an entity must replace, and what a backslash must precede.
 _SPECIAL = re.compile(
     r"(?P<entity>&(?=#?\w+;)|[<`]|\\(?=[^a-zA-Z0-9\s]|(?i:begin|end)|\s|\Z)|\](?=[(\[:]|\Z)|!(?=\[|\Z)|(?<=\{)\{|\}\Z)"
-    r"|\$|~(?=~)|(?<=~)~|(?<!\s)\*|\*(?!\s)|(?<![^\W_])_|_(?![^\W_])"
+    r"|[$~]|(?<!\s)\*|\*(?!\s)|(?<![^\W_])_|_(?![^\W_])"
 )
+# Where JupyterLab begins and ends a formula, even in code (the dollars of which it leaves alone).
+_DELIMITER = re.compile(r"\\(?:begin|end)\{|\\\\[()\[\]]", re.IGNORECASE)
 _NUMBERED = re.compile(r"^(\d{1,9})(?=[.)](?:\s|$))")
 _BLOCK_START = re.compile(r"[>#]|[-+*](?:\s|$)|:::|[=|:\-\s]+$")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
@@ -184,7 +186,7 @@ def _block(node: SyntaxTreeNode) -> str:
 def _quote(node: SyntaxTreeNode) -> str:
     # A line with only ">" is not empty for JupyterLab, so code in which it could begin a formula splits the quote.
     code = "".join(inner.content for inner in node.walk() if inner.type in ("fence", "code_block"))
-    empty = "" if re.search(r"\$|\\begin|\\end", code, re.IGNORECASE) else ">"
+    empty = "" if "$" in code or _DELIMITER.search(code) else ">"
     return "\n".join(f"> {line}" if line else empty for line in _blocks(node.children).split("\n"))
 
 
@@ -261,7 +263,7 @@ def _escaped(text: str, inside: str = "") -> str:
 
 def _code(code: str, inside: str = "") -> str:
     """Code within a line; as text where JupyterLab could begin a formula in it, or a table could be cut in it."""
-    if re.search(r"\\(?:begin|end)\{", code, re.IGNORECASE) or ("table" in inside and "\\|" in code):
+    if _DELIMITER.search(code) or ("table" in inside and "\\|" in code):
         return _escaped(code, inside)
     code = code.replace("\n", " ")
     fence = "`" * (1 + _longest_run(code))

@@ -44,7 +44,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         subprocess.run(["git", "archive", "--output", folder / "source.tar", "HEAD"], cwd=ROOT, check=True)
-        shutil.unpack_archive(folder / "source.tar", folder / "source")
+        shutil.unpack_archive(folder / "source.tar", folder / "source", filter="data")
         subjects = {"alain-magics": str(folder / "source"), "jupyter-ai-magics": "jupyter-ai-magics"}
         base = install(folder / "ipython", "ipython")
         sizes = {

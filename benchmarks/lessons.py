@@ -21,7 +21,7 @@ from alain_magics.errors import AlainError, NothingToTeach
 from alain_magics.lessons.notebook import dumps, from_notebook, loads, to_notebook
 from alain_magics.lessons.pipeline import Stage, write_lesson
 from alain_magics.lessons.quality import bars, lint
-from alain_magics.lessons.schema import Exercise, Lesson, Question, TextStep
+from alain_magics.lessons.schema import Bar, Exercise, Lesson, Question, TextStep
 from alain_magics.lessons.sources.module import INSPECTION
 from alain_magics.lessons.sources.resolve import resolve
 from alain_magics.lessons.teachers.base import Brief
@@ -34,6 +34,7 @@ PACKAGES = (
     "packaging.version", "bidict",
 )  # fmt: skip
 FEWEST_CALLABLES = 5
+ALIKE = "highest similarity of two stems"
 INSPECTOR = Path(__file__).parent.parent / "alain_magics" / "lessons" / "sources" / "inspector.py"
 
 
@@ -50,6 +51,7 @@ class Row:
     forms: Counter[str] = field(default_factory=Counter)
     exercises: int = 0
     failed: list[str] = field(default_factory=list)
+    bars: list[Bar] = field(default_factory=list)
     seconds: float = 0.0
 
 
@@ -97,7 +99,7 @@ async def teach(name: str, difficulty: str, sandbox: Sandbox) -> tuple[Row, Less
     row = Row(
         name, lesson.kind, "", quality.made, quality.kept, Counter(quality.dropped),
         Counter(question.form for question in lesson.questions()),
-        sum(isinstance(step, Exercise) for step in lesson.steps()), failed, seconds,
+        sum(isinstance(step, Exercise) for step in lesson.steps()), failed, quality.bars, seconds,
     )  # fmt: skip
     if lesson.kind == "lesson" and (sum(row.forms.values()) < 8 or len(row.forms) < 3):
         row.failed.append("a lesson of fewer than 8 questions or 3 kinds")
@@ -116,13 +118,18 @@ def print_table(rows: list[Row]) -> None:
 
 
 def print_summary(rows: list[Row], questions: list[Question]) -> bool:
-    """The bars over all items together, and what does not hold."""
+    """The bars over all items together, and what does not hold.
+
+    Likeness of stems is measured within each lesson: lessons about two models ask alike, with other numbers.
+    """
     verdicts = Counter(row.verdict for row in rows)
     print(f"\n{len(rows)} sources: " + ", ".join(f"{count} {verdict}" for verdict, count in verdicts.most_common()))
     executed = sum(question.proof is not None for question in questions)
     print(f"{len(questions)} questions, {executed} executed; {sum(row.exercises for row in rows)} exercises\n")
     print("| bar over all items | value | limit | holds |\n|---|---|---|---|")
-    measured = bars(questions)
+    measured = [bar for bar in bars(questions) if bar.name != ALIKE]
+    alike = [bar for row in rows for bar in row.bars if bar.name == ALIKE]
+    measured += sorted(alike, key=lambda bar: bar.value)[-1:]
     for bar in measured:
         print(f"| {bar.name} | {bar.value:.3f} | {bar.limit:.3f} | {'yes' if bar.passed else 'NO'} |")
     for row in rows:

@@ -13,9 +13,9 @@ FEWEST_QUESTIONS = 8
 FEWEST_FORMS = 3
 SAME_KIND = 3  # questions of one form about one object
 MIX: dict[Difficulty, dict[str, float]] = {
-    "beginner": {"numeric": 0.5, "predict": 0.5, "call": 0.2, "error": 0.2, "single": 0.1},
-    "intermediate": {"numeric": 0.5, "call": 0.35, "predict": 0.25, "error": 0.2, "single": 0.1},
-    "advanced": {"numeric": 0.5, "error": 0.3, "call": 0.3, "predict": 0.3, "single": 0.1},
+    "beginner": {"predict": 0.5, "call": 0.2, "error": 0.15, "single": 0.15, "numeric": 0.4},
+    "intermediate": {"predict": 0.3, "call": 0.35, "error": 0.2, "single": 0.15, "numeric": 0.4},
+    "advanced": {"predict": 0.3, "call": 0.3, "error": 0.3, "single": 0.1, "numeric": 0.4},
 }
 
 
@@ -70,31 +70,36 @@ class Selection:
         return final
 
     def _mixed(self, topics: list[list[Question]]) -> list[tuple[int, Question]]:
-        """Take each form up to its share, turn by turn from the topics; then fill up with what is left."""
-        total = QUESTIONS[self.difficulty]
-        rest: list[tuple[int, Question]] = []
-        chosen: list[tuple[int, Question]] = []
+        """Choose turn by turn from the topics: of each the form that is furthest behind its share of the mix.
+
+        No two questions of a topic have the same answer, and no object is asked about often in the same form.
+        """
+        weights = MIX[self.difficulty]
+        forms: Counter[str] = Counter()
+        objectives: Counter[str] = Counter()
+        kinds: Counter[tuple[str, str]] = Counter()
         answers: set[tuple[int, str]] = set()
-        asked: Counter[tuple[str, str]] = Counter()
-
-        def take(pair: tuple[int, Question]) -> bool:
-            about = (pair[1].objective, pair[1].form)
-            if asked[about] == SAME_KIND or not _new_answer(pair, answers):
-                return False
-            asked[about] += 1
-            chosen.append(pair)
-            return True
-
-        for form, share in MIX[self.difficulty].items():
-            turns = _turns([[question for question in topic if question.form == form] for topic in topics])
-            wanted = len(chosen) + max(1, round(total * share))
-            for pair in turns:
-                if len(chosen) >= wanted or not take(pair):
-                    rest.append(pair)
-        for pair in rest:
-            if len(chosen) < total:
-                take(pair)
-        return sorted(chosen[:total], key=lambda pair: (pair[0], topics[pair[0]].index(pair[1])))
+        left = [list(topic) for topic in topics]
+        chosen: list[tuple[int, Question]] = []
+        while any(left):
+            for number, candidates in enumerate(left):
+                candidates[:] = [
+                    question
+                    for question in candidates
+                    if (number, answer_text(question)) not in answers
+                    and kinds[question.objective, question.form] < SAME_KIND
+                ]
+                if not candidates or len(chosen) == QUESTIONS[self.difficulty]:
+                    candidates.clear()
+                    continue
+                best = min(candidates, key=lambda q: (forms[q.form] / weights[q.form], objectives[q.objective]))
+                candidates.remove(best)
+                chosen.append((number, best))
+                forms[best.form] += 1
+                objectives[best.objective] += 1
+                kinds[best.objective, best.form] += 1
+                answers.add((number, answer_text(best)))
+        return sorted(chosen, key=lambda pair: (pair[0], topics[pair[0]].index(pair[1])))
 
     def report(self, questions: list[Question], exercises: int) -> QualityReport:
         """What was made, kept and dropped, and the bars over the questions that were kept."""
@@ -107,25 +112,8 @@ class Selection:
         )
 
 
-def _turns(topics: list[list[Question]]) -> list[tuple[int, Question]]:
-    """The questions turn by turn: one about the first objective of each topic, one about the second, and so on."""
-    ranked = []
-    for number, topic in enumerate(topics):
-        objectives = list(dict.fromkeys(question.objective for question in topic))
-        seen: dict[str, int] = {}
-        for question in topic:
-            round_ = seen[question.objective] = seen.get(question.objective, -1) + 1
-            ranked.append((round_, objectives.index(question.objective), number, question))
-    return [(number, question) for *_, number, question in sorted(ranked, key=lambda entry: entry[:3])]
-
-
-def _new_answer(pair: tuple[int, Question], answers: set[tuple[int, str]]) -> bool:
-    """Whether no chosen question of the topic has the same answer; if so, it is noted."""
-    number, question = pair
-    answer = str(question.answer) if question.key is None else question.options[question.key].text
+def answer_text(question: Question) -> str:
+    """What is found out by answering: the right output, number or name."""
     if question.form == "call" and question.proof is not None:
-        answer = next((run.output for run in question.proof.runs if run.option == question.key), answer)
-    if (number, answer) in answers:
-        return False
-    answers.add((number, answer))
-    return True
+        return next(run.output for run in question.proof.runs if run.option == question.key)
+    return str(question.answer) if question.key is None else question.options[question.key].text

@@ -149,11 +149,11 @@ def announce_threads() -> None:
                 setattr(module, name, announced)
 
 
-def write_all(descriptor: int, data: bytes) -> None:
-    """Write bytes to a pipe, however many."""
+def write_all(descriptor: int, data: bytes, write: Callable[[int, memoryview], int] = os.write) -> None:
+    """Write bytes to a pipe, however many; ``write`` is held here because a program can change ``os``."""
     view = memoryview(data)
     while view:
-        view = view[os.write(descriptor, view) :]
+        view = view[write(descriptor, view) :]
 
 
 def line_of_frame(frame: types.FrameType | None) -> int | None:
@@ -327,6 +327,7 @@ def read_report(report: int, requests: int, deadline: float, most: int) -> tuple
 def fork_program(line: bytes, settings: dict[str, Any], requests: int, replies: int) -> tuple[dict[str, Any], bytes]:
     """Run one program in a child; return how that ended, and its report."""
     started = time.monotonic()
+    leave = os._exit
     reading, report = os.pipe()
     child = os.fork()
     if child == 0:
@@ -335,7 +336,7 @@ def fork_program(line: bytes, settings: dict[str, Any], requests: int, replies: 
                 os.close(descriptor)
             run_program(json.loads(line), settings, partial(write_all, report))
         finally:
-            os._exit(1)
+            leave(1)
     os.close(report)
     deadline = started + settings["seconds"] + GRACE_SECONDS
     try:

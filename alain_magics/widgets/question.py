@@ -96,15 +96,15 @@ class QuestionCard(anywidget.AnyWidget):
         """Keep an answer; return a line for the learner where that went wrong."""
         from alain_magics.store.attempts import Attempt
 
-        lesson = (self._question.model_extra or {}).get("lesson")
-        lesson_id, title = (lesson.get("id", ""), lesson.get("title", "")) if isinstance(lesson, dict) else ("", "")
+        named = (self._question.model_extra or {}).get("lesson")
+        lesson = named if isinstance(named, dict) else {}
         try:
             workspace = open_workspace(self._folder)
             workspace.attempts.record(
                 Attempt(
                     user=workspace.user,
-                    lesson_id=str(lesson_id)[:255],
-                    lesson_title=str(title),
+                    lesson_id=str(lesson.get("id", ""))[:255],
+                    lesson_title=str(lesson.get("title", "")),
                     question_id=self._question.content_id(),
                     answer=answer,
                     correct=correct,

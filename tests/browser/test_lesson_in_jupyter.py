@@ -8,12 +8,10 @@ from typing import Any
 import nbformat
 import pytest
 from conftest import Lab
-from nbformat import v4
 from playwright.sync_api import Locator, expect
 
-from alain_magics.lessons.payload import encode
-from alain_magics.lessons.questions import as_html, as_text
-from alain_magics.lessons.schema import Option, Question
+from alain_magics.lessons.notebook import dumps, to_notebook
+from alain_magics.lessons.schema import Lesson, Option, Provenance, Question, Section
 
 CARD = ".alain-question"
 
@@ -42,15 +40,10 @@ def questions(topic: str) -> list[Question]:
 
 
 def write(path: Path, asked: list[Question]) -> None:
-    """Write a notebook with a text and a cell a question, as lessons have them."""
-    cells = [v4.new_code_cell("from alain_magics import question")]
-    for number, one in enumerate(asked, 1):
-        output = v4.new_output("execute_result", {"text/plain": as_text(one), "text/html": as_html(one)})
-        source = f'#@title Question {number}: run to answer (encoded, not secret)\nquestion("{encode(one)}")'
-        metadata = {"alain": {"v": 1, "kind": "question", "id": str(number)}, "jupyter": {"source_hidden": True}}
-        cells += [v4.new_markdown_cell(one.stem), v4.new_code_cell(source, outputs=[output], metadata=metadata)]
-    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    nbformat.write(v4.new_notebook(cells=cells, metadata={"kernelspec": kernel}), path)
+    """Write the notebook of a lesson that asks these questions."""
+    source = Provenance(kind="module", ref="statistics")
+    lesson = Lesson(title=path.stem, source=source, sections=[Section(title="Medians", steps=asked)])
+    path.write_text(dumps(to_notebook(lesson)), encoding="utf-8")
 
 
 def tab_to(lab: Lab, target: Locator) -> None:

@@ -79,13 +79,17 @@ class TestProgram:
     def test_bytes_that_are_no_text_are_replaced(self, run):
         assert run("import sys\nsys.stdout.buffer.write(b'a\\xffb')\nNone").stdout == "a�b"
 
-    @pytest.mark.parametrize("end", ["sys.stdout.close()", "sys.stdout.detach()", "sys.stdout = None", "del sys.stdout"])
+    @pytest.mark.parametrize(
+        "end", ["sys.stdout.close()", "sys.stdout.detach()", "sys.stdout = None", "del sys.stdout"]
+    )
     def test_output_survives_what_a_program_does_to_it(self, run, end):
         outcome = run(f"import sys\nprint('kept')\n{end}")
         assert (outcome.stdout, outcome.error) == ("kept\n", "")
 
     def test_redirected_output_is_the_program_s_own(self, run):
-        code = "import io, contextlib\nwith contextlib.redirect_stdout(io.StringIO()) as s:\n    print('x')\ns.getvalue()"
+        code = (
+            "import io, contextlib\nwith contextlib.redirect_stdout(io.StringIO()) as s:\n    print('x')\ns.getvalue()"
+        )
         assert run(code).output == "'x\\n'"
 
     @settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
@@ -140,7 +144,9 @@ class TestLimits:
     def test_many_small_objects_do_not_exhaust_the_machine(self, run):
         assert run("x = ()\nwhile True:\n    x = (x, [1.5] * 1000)").error in ("MemoryError", "Crash")
 
-    @pytest.mark.parametrize("code", ["while True:\n    print('x' * 1000)", "print('x' * 10**7)", "x = 'x' * 60_000\nx"])
+    @pytest.mark.parametrize(
+        "code", ["while True:\n    print('x' * 1000)", "print('x' * 10**7)", "x = 'x' * 60_000\nx"]
+    )
     def test_output_is_bounded(self, run, code):
         outcome = run(code)
         assert outcome.error == "OutputLimit"
@@ -156,7 +162,10 @@ class TestLimits:
             ("import os\nos.abort()", "SIGABRT"),
             ("import faulthandler\nfaulthandler._sigsegv()", "SIGSEGV"),
             ("import os\nos.closerange(0, 100)", "SIGKILL"),
-            ("import os\nfor fd in range(3, 100):\n    try: os.write(fd, b'[garbage\\n')\n    except OSError: pass", ""),
+            (
+                "import os\nfor fd in range(3, 100):\n    try: os.write(fd, b'[garbage\\n')\n    except OSError: pass",
+                "",
+            ),
             ("import os\nfor fd in range(3, 100):\n    try: os.dup2(0, fd)\n    except OSError: pass", ""),
             ("import os, signal\nsignal.pidfd_send_signal(os.pidfd_open(os.getppid()), signal.SIGKILL)", "SIGKILL"),
         ],
@@ -199,7 +208,7 @@ REFUSED = {
     "a library": "__import__('ctypes').CDLL(None).getpid()",
     "memory": "__import__('ctypes').string_at(0)",
     "limits": "__import__('resource').setrlimit(0, (9, 9))",
-    "a browser": "__import__('webbrowser').open('http://127.0.0.1')",
+    "a browser": "__import__('webbrowser').GenericBrowser('true').open('http://127.0.0.1')",
     "all objects": "__import__('gc').get_objects()",
 }
 
@@ -252,39 +261,31 @@ class TestGuard:
         assert run(code).output == "True"
 
 
-class TestReading:
-    """What may be read differs between the levels."""
+class TestReach:
+    """What a program can see differs between the levels; what it cannot get is the same."""
 
-    OUTSIDE = (
-        "open('/etc/passwd').read()",
-        "import os\nos.listdir('/etc')",
-        "import os\nos.scandir(b'/root')",
-        "import glob\nglob.glob('/etc/*') or 1/0",
-        "import os\nos.chdir('/etc')\nopen('passwd').read()",
-        "import os\nopen(os.path.dirname(os.__file__) + '/..' * 20 + '/etc/passwd').read()",
-        "class S(str):\n    startswith = __eq__ = lambda *a: True\n    __hash__ = str.__hash__\nopen(S('/etc/passwd')).read()",
+    @pytest.mark.parametrize(
+        "code",
+        [
+            "open('/etc/passwd').read()",
+            "import os\nopen(os.path.dirname(os.__file__) + '/..' * 20 + '/etc/passwd').read()",
+            "import os\nos.chdir('/etc')\nopen('passwd').read()",
+            "class S(str):\n    startswith = __eq__ = lambda *a: True\n    __hash__ = str.__hash__\n"
+            "open(S('/etc/passwd')).read()",
+            "import os\nos.listdir('/home')",
+            "import os\nos.scandir(b'/home')",
+        ],
     )
-
-    @pytest.mark.parametrize("code", OUTSIDE)
     def test_files_that_are_not_python_s_are_out_of_reach(self, run, code):
         outcome = run(code)
-        if outcome.level == "limited":
-            assert outcome.error == "Refused"
-        else:
-            assert outcome.error in ("FileNotFoundError", "PermissionError", "ZeroDivisionError") or "passwd" not in str(
-                outcome.result
-            )
+        assert outcome.error == ("Refused" if outcome.level == "limited" else "FileNotFoundError")
 
-    def test_keys_of_the_user_are_out_of_reach(self, run):
+    def test_variables_of_the_user_are_out_of_reach(self, run):
         assert set(eval(run("import os\nsorted(os.environ)").result)) <= {
             "HOME", "LANG", "LC_ALL", "LC_CTYPE", "MPLBACKEND", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "PATH",
             "PWD", "PYTHONHASHSEED", "TZ",
         }  # fmt: skip
 
-    def test_other_processes_are_out_of_sight_when_isolated(self, run):
-        outcome = run("import os\nsorted(int(name) for name in os.listdir('/proc') if name.isdigit())")
-        if outcome.level == "limited":
-            assert outcome.error == "Refused"
-        else:
-            assert len(eval(outcome.result)) == 3
-            assert os.getpid() > 100 or sys.platform != "linux"
+    def test_other_processes_are_out_of_sight(self, run):
+        outcome = run("import os\nlen([name for name in os.listdir('/proc') if name.isdigit()])")
+        assert outcome.error == "Refused" if outcome.level == "limited" else outcome.result == "3"

@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 from alain_magics.commands.base import Command, Context, Done, Partial, Progress, Request
 from alain_magics.commands.runner import events
+from alain_magics.errors import AlainError
 from alain_magics.text import plain
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ class View:
         """Nothing came for a moment: draw what was put off."""
 
     def finish(self) -> None:
-        """The work ended well."""
+        """The work ended: with a result, or with an error that says itself what happened."""
 
 
 class Result:
@@ -57,13 +58,17 @@ def show(command: Command, context: Context, request: Request, view: View) -> Do
     """Run a command, show what it does, and return its end."""
     end = None
     with closing(events(command, context, request, view.idle)) as stream:
-        for event in stream:
-            if isinstance(event, Progress):
-                view.progress(event)
-            elif isinstance(event, Partial):
-                view.partial(event)
-            else:
-                end = event
+        try:
+            for event in stream:
+                if isinstance(event, Progress):
+                    view.progress(event)
+                elif isinstance(event, Partial):
+                    view.partial(event)
+                else:
+                    end = event
+        except AlainError:  # its line says what there is to say
+            view.finish()
+            raise
     if end is None:
         raise RuntimeError(f"the command {command.name} gave no result")
     view.finish()
@@ -71,7 +76,7 @@ def show(command: Command, context: Context, request: Request, view: View) -> Do
 
 
 class NotebookView(View):
-    """One display that is drawn anew at most every :data:`PERIOD`; it is emptied when the work ended well."""
+    """One display that is drawn anew at most every :data:`PERIOD`; it is emptied when the work ended."""
 
     def __init__(self) -> None:
         self._handle: DisplayHandle | None = None
@@ -106,7 +111,7 @@ class NotebookView(View):
             display(bundle, raw=True)  # type: ignore[no-untyped-call]
 
     def finish(self) -> None:
-        """Empty the display: the result says what there is to say."""
+        """Empty the display: the result, or the error, says what there is to say."""
         if self._handle:
             self._draw("", "")
 

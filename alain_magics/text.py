@@ -39,11 +39,13 @@ _ACTIVE_COMMAND = re.compile(
 )
 # In text: what an entity must replace, and what a backslash must precede.
 _SPECIAL = re.compile(
-    r"(?P<entity>&(?=#?\w+;)|[<`]|\\(?=[^a-zA-Z0-9\s]|(?i:begin|end)|\s|\Z)|\](?=[(\[:]|\Z)|!(?=\[|\Z)|(?<=\{)\{|\}\Z)"
-    r"|[$~]|(?<!\s)\*|\*(?!\s)|(?<![^\W_])_|_(?![^\W_])"
+    r"(?P<entity>&(?=#?\w+;)|[<`$]|\\(?=[^a-zA-Z0-9\s]|(?i:begin|end)|\s|\Z)|\](?=[(\[:]|\Z)|!(?=\[|\Z)|(?<=\{)\{|\}\Z)"
+    r"|~|(?<!\s)\*|\*(?!\s)|(?<![^\W_])_|_(?![^\W_])"
 )
 # Where JupyterLab begins and ends a formula, even in code (the dollars of which it leaves alone).
 _DELIMITER = re.compile(r"\\(?:begin|end)\{|\\\\[()\[\]]", re.IGNORECASE)
+# An address (or a backtick) at the end of a text; spaces within a formula do not end it.
+_ADDRESS = re.compile(r"(?:`|(?:://|www\.|@)(?:\S|\$.*\$)*)\Z", re.IGNORECASE | re.DOTALL)
 _NUMBERED = re.compile(r"^(\d{1,9})(?=[.)](?:\s|$))")
 _BLOCK_START = re.compile(r"[>#]|[-+*](?:\s|$)|:::|[=|:\-\s]+$")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
@@ -221,8 +223,8 @@ def _spans(nodes: Iterable[SyntaxTreeNode], inside: str = "") -> str:
     text = ""
     for node in nodes:
         span = _span(node, inside)
-        # Bare addresses end at a space only: without it they would take the backtick that opens code.
-        joined = "`" in span.partition(" ")[0] and re.search(r"(?:`|(?:://|www\.|@)\S*)\Z", text, re.IGNORECASE)
+        # A bare address ends at a space and nowhere else: it would take the backtick that opens code.
+        joined = "`" in span.partition(" ")[0] and _ADDRESS.search(text)
         text += f" {span}" if joined else span
     return text
 

@@ -46,13 +46,14 @@ async def write_lesson(document: Document, teacher: Teacher, brief: Brief) -> As
     yield Stage("choosing the questions", len(sections), len(sections))
     questions = selection.choose()
     budget = EXERCISES[brief.difficulty]
-    recall = [question for chosen in questions for question in chosen if question.form == "single" and not question.code]
+    recall: list[Question] = []
     for section, chosen, tasks in zip(sections, questions, exercises, strict=True):
-        place(section, [question for question in chosen if question not in recall or document.provenance.kind == "card"])
+        last = [question for question in chosen if question.form == "single" and teacher.recall_last]
+        place(section, [question for question in chosen if question not in last])
+        recall += last
         section.steps += tasks[:budget]
         budget -= min(budget, len(tasks))
-    if document.provenance.kind != "card":
-        sections.append(Section(title="Looking back", steps=list(recall)))
+    sections.append(Section(title="Looking back", steps=list(recall)))
     yield finish(document, teacher, brief, outline, sections, selection)
 
 

@@ -15,6 +15,7 @@ from alain_magics.sandbox import Limits, Outcome, Program, Sandbox, Session
 
 SEEDS = (0, 1)
 _ADDRESS = re.compile(r"\b0x[0-9a-fA-F]{6,}")
+_ACCIDENTS = {"Timeout", "Refused", "Crash", "MemoryError", "OutputLimit", "SystemExit"}
 
 
 def python_version() -> str:
@@ -76,8 +77,7 @@ class Prover:
         """Run programs under both seeds; ``None`` where the outcomes differ or show an address."""
         first, second = await asyncio.gather(self.run(codes, 0), self.run(codes, 1))
         return [
-            one if (one.output, one.error, one.line) == (two.output, two.error, two.line) and stable(one) else None
-            for one, two in zip(first, second, strict=True)
+            one if _shown(one) == _shown(two) and stable(one) else None for one, two in zip(first, second, strict=True)
         ]
 
     def proof(self, runs: list[Run]) -> Proof:
@@ -88,9 +88,12 @@ class Prover:
 
 def stable(outcome: Outcome) -> bool:
     """Whether an outcome can be expected again: no address in it, and no limit that was hit."""
-    return not _ADDRESS.search(outcome.output) and outcome.error not in {
-        "Timeout", "Refused", "Crash", "MemoryError", "OutputLimit", "SystemExit",
-    }
+    return outcome.error not in _ACCIDENTS and not _ADDRESS.search(f"{outcome.output} {outcome.message}")
+
+
+def _shown(outcome: Outcome) -> tuple[str, str, str, int | None]:
+    """What a lesson may say about an outcome."""
+    return outcome.output, outcome.error, outcome.message, outcome.line
 
 
 def run_of(code: str, outcome: Outcome, how: str = "key", option: int | None = None) -> Run:

@@ -32,7 +32,8 @@ class Selection:
 
     def drop(self, reason: str, count: int = 1) -> None:
         """Count candidates that were thrown away."""
-        self.dropped[reason] = self.dropped.get(reason, 0) + count
+        if count:
+            self.dropped[reason] = self.dropped.get(reason, 0) + count
 
     def add_topic(self, candidates: list[Question | Exercise], above: str) -> list[Exercise]:
         """Judge the candidates of a topic, ``above`` being its prose; return its exercises."""
@@ -53,10 +54,13 @@ class Selection:
 
     def choose(self) -> list[list[Question]]:
         """The questions of each topic: unlike each other, mixed by difficulty, keys evenly placed."""
-        everything = [question for topic in self.topics for question in topic]
-        alike = {everything[later].id for _, later, _ in similar_stems(everything)}
+        everything = [(number, question) for number, topic in enumerate(self.topics) for question in topic]
+        alike = {later for _, later, _ in similar_stems([question for _, question in everything])}
         self.drop("stem like that of another question", len(alike))
-        topics = [[question for question in topic if question.id not in alike] for topic in self.topics]
+        topics: list[list[Question]] = [[] for _ in self.topics]
+        for place, (number, question) in enumerate(everything):
+            if place not in alike:
+                topics[number].append(question)
         chosen = self._mixed(topics)
         self.drop("more than the lesson needs", sum(map(len, topics)) - len(chosen))
         balanced = iter(balance_positions([question for _, question in chosen], self.seed))

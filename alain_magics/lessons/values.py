@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-import math
+import cmath
 import re
 from typing import Any
 
@@ -22,11 +22,20 @@ def same_value(one: str, two: str) -> bool:
     """Whether two printed values are one: same text but for case and space, or equal when parsed (floats to 1e-9)."""
     if "".join(one.split()).casefold() == "".join(two.split()).casefold():
         return True
-    first, second = parsed(one), parsed(two)
+    return _equal(parsed(one), parsed(two))
+
+
+def _equal(first: Any, second: Any) -> bool:
+    """Whether two literals are equal; numbers to 1e-9, also within lists and tuples."""
+    if isinstance(first, int) and isinstance(second, int):
+        return first == second
     if isinstance(first, int | float | complex) and isinstance(second, int | float | complex):
-        if isinstance(first, complex) or isinstance(second, complex):
+        try:
+            return cmath.isclose(first, second, rel_tol=1e-9, abs_tol=1e-12)
+        except OverflowError:  # an integer beyond all floats
             return first == second
-        return math.isclose(first, second, rel_tol=1e-9, abs_tol=1e-12)
+    if type(first) is type(second) and isinstance(first, list | tuple):
+        return len(first) == len(second) and all(map(_equal, first, second))
     return type(first) is type(second) and bool(first == second)
 
 

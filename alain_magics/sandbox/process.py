@@ -8,6 +8,7 @@ import os
 import signal
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -157,12 +158,11 @@ class ServerProcess:
             raise
 
     def _kill(self) -> None:
-        if self._process.returncode is not None:
-            return
-        if os.name == "nt":
-            self._process.kill()
-        else:  # the server leads a session, and its children stay in it
-            os.killpg(self._process.pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):  # it has just ended by itself
+            if os.name == "nt":
+                self._process.kill()
+            else:  # the server leads a group of processes, in which its children stay
+                os.killpg(self._process.pid, signal.SIGKILL)
 
 
 def _import_error(answer: dict[str, Any], settings: dict[str, Any]) -> AlainError:

@@ -42,7 +42,7 @@ function choices(question) {
 }
 
 function numberField(question) {
-  const input = make("input", { type: "text", inputMode: "decimal", autocomplete: "off", spellcheck: false });
+  const input = make("input", { type: "text", inputMode: "decimal", maxLength: 100, autocomplete: "off" });
   const unit = question.unit ? [make("span", { textContent: question.unit })] : [];
   return make("label", { className: "alain-number" }, make("span", { textContent: "Your answer" }), input, ...unit);
 }

@@ -8,7 +8,7 @@ back as a trait, so that a view drawn later shows it too.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import anywidget
 import traitlets
@@ -17,10 +17,8 @@ from alain_magics.errors import AlainError, PayloadError
 from alain_magics.lessons.payload import decode
 from alain_magics.lessons.questions import as_html, as_text, grade
 from alain_magics.lessons.schema import Question
+from alain_magics.text import plain
 from alain_magics.workspace import open_workspace
-
-if TYPE_CHECKING:
-    from alain_magics.store.attempts import Attempt
 
 _HERE = Path(__file__).parent
 
@@ -29,12 +27,14 @@ def question(payload: str) -> QuestionCard:
     """Show the question that a cell of a lesson holds, with the answer given to it earlier, if there is one.
 
     ``payload`` is what :func:`alain_magics.lessons.payload.encode` wrote. Raises
-    :class:`~alain_magics.errors.PayloadError` where it is damaged or holds an exercise.
+    :class:`~alain_magics.errors.PayloadError`, shown as one line, where it is damaged or holds an exercise.
     """
-    part = decode(payload)
-    if not isinstance(part, Question):
-        raise PayloadError("This cell holds an exercise.", "Show it with check(…).")
-    return QuestionCard(part)
+    try:
+        return QuestionCard(_decoded(payload))
+    except PayloadError as error:
+        line = plain(str(error))
+        error.__dict__["_render_traceback_"] = lambda: [line]  # what IPython shows in place of the traceback
+        raise
 
 
 class QuestionCard(anywidget.AnyWidget):
@@ -52,9 +52,7 @@ class QuestionCard(anywidget.AnyWidget):
     def __init__(self, question: Question) -> None:
         self._question = question
         self._folder = Path.cwd()  # a later os.chdir must not move the answers
-        earlier = self._earlier()
-        verdict = None if earlier is None else self._verdict(earlier.answer, earlier=True)
-        super().__init__(asked=_public(question), verdict=verdict)
+        super().__init__(asked=_public(question), verdict=self._earlier())
         self.on_msg(self._on_message)
 
     def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -84,13 +82,15 @@ class QuestionCard(anywidget.AnyWidget):
             "trouble": "",
         }
 
-    def _earlier(self) -> Attempt | None:
-        """Return the last answer of this user, as far as it can be read."""
+    def _earlier(self) -> dict[str, Any] | None:
+        """Return the verdict on the last answer of this user, as far as there is one that can be read."""
         try:
             workspace = open_workspace(self._folder)
-            return workspace.attempts.latest(workspace.user, self._question.content_id())
+            attempt = workspace.attempts.latest(workspace.user, self._question.content_id())
         except AlainError:
             return None
+        verdict = attempt and self._verdict(attempt.answer, earlier=True)
+        return verdict if verdict and verdict["correct"] is not None else None
 
     def _keep(self, answer: int | str, correct: bool) -> str:
         """Keep an answer; return a line for the learner where that went wrong."""
@@ -115,6 +115,13 @@ class QuestionCard(anywidget.AnyWidget):
             return f"This attempt was not kept: {error}"
         notices, workspace.notices[:] = list(workspace.notices), []
         return " ".join(notices)
+
+
+def _decoded(payload: str) -> Question:
+    part = decode(payload)
+    if not isinstance(part, Question):
+        raise PayloadError("This cell holds an exercise.", "Show it with check(…).")
+    return part
 
 
 def _public(question: Question) -> dict[str, Any]:

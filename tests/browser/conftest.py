@@ -16,9 +16,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, Route, sync_playwright
+from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
 
 import alain_magics
+
+expect.set_options(timeout=30_000)  # milliseconds: machines that run tests may be busy
 
 PACKAGE = Path(alain_magics.__file__).parent
 AXE = PACKAGE.parent / "labextension" / "node_modules" / "axe-core" / "axe.min.js"

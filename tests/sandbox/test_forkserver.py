@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from pathlib import Path
 
 import pytest
@@ -250,7 +248,8 @@ class TestGuard:
             "import os\nopen(os.__file__).readline() != ''",
             "import os\nopen(os.devnull, 'w').write('x') == 1",
             "import random, secrets, uuid\nlen(uuid.uuid4().hex) == 32",
-            "import zoneinfo, datetime\ndatetime.datetime(2024, 7, 1, tzinfo=zoneinfo.ZoneInfo('Europe/Paris')).hour == 0",
+            "from datetime import datetime\nfrom zoneinfo import ZoneInfo\n"
+            "datetime(2024, 7, 1, tzinfo=ZoneInfo('Europe/Paris')).utcoffset().seconds == 7200",
             "import sqlite3\nsqlite3.connect(':memory:').execute('select 1').fetchone() == (1,)",
             "import subprocess, socket, threading, ctypes, multiprocessing, asyncio, tempfile\nTrue",
             "import os\nos.listdir() == []",

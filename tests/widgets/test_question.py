@@ -10,12 +10,14 @@ from typing import Any
 
 import pytest
 from IPython.core.formatters import DisplayFormatter
+from IPython.core.interactiveshell import InteractiveShell
 
 from alain_magics import question
 from alain_magics.errors import PayloadError
 from alain_magics.lessons.payload import encode
 from alain_magics.lessons.questions import as_html, as_text
 from alain_magics.lessons.schema import Exercise, Option, Question
+from alain_magics.store.attempts import Attempt
 from alain_magics.widgets.question import QuestionCard
 from alain_magics.workspace import close_workspaces, open_workspace
 
@@ -161,6 +163,14 @@ def test_another_question_and_another_user_have_no_earlier_answer(monkeypatch: p
     assert question(encode(CHOICE)).verdict is None
 
 
+@pytest.mark.parametrize("answer", [[1], {"a": 1}, None, 99, "1", 1.5])
+def test_an_earlier_answer_that_fits_no_option_is_passed_over(answer: Any) -> None:
+    workspace = open_workspace()
+    attempt = Attempt(workspace.user, "", "", CHOICE.content_id(), answer, correct=True)
+    workspace.attempts.record(attempt)
+    assert question(encode(CHOICE)).verdict is None
+
+
 def test_a_new_answer_after_an_earlier_one_is_an_answer_of_now() -> None:
     check(question(encode(CHOICE)), 0)
     card = question(encode(CHOICE))
@@ -226,3 +236,12 @@ def test_a_damaged_cell_and_an_exercise_are_refused_in_one_line() -> None:
     exercise = Exercise(id="e", task="t", starter="...", solution="1", tests=[])
     with pytest.raises(PayloadError, match=r"holds an exercise\. Show it with check"):
         question(encode(exercise))
+
+
+def test_a_damaged_cell_shows_one_line_without_a_traceback(
+    shell: InteractiveShell, capsys: pytest.CaptureFixture[str]
+) -> None:
+    result = shell.run_cell("from alain_magics import question\nquestion('eyJ')")
+    assert isinstance(result.error_in_exec, PayloadError)
+    shown = capsys.readouterr()
+    assert (shown.out + shown.err).strip() == str(result.error_in_exec)

@@ -89,7 +89,9 @@ def public_names(module: Any) -> list[str]:
     declared = getattr(module, "__all__", None)
     if declared:
         return [name for name in declared if hasattr(module, name)]
-    return [name for name, value in vars(module).items() if not name.startswith("_") and belongs(value, module.__name__)]
+    return [
+        name for name, value in vars(module).items() if not name.startswith("_") and belongs(value, module.__name__)
+    ]
 
 
 def members(module: Any) -> tuple[list[dict[str, Any]], dict[str, str]]:
@@ -138,7 +140,12 @@ def distribution(name: str) -> dict[str, str]:
     """Version, licence and README of the installed distribution that provides a package."""
     top = name.partition(".")[0]
     if top in sys.stdlib_module_names:
-        return {"version": "%d.%d" % sys.version_info[:2], "licence": "PSF-2.0", "readme": "", "name": "python"}
+        return {
+            "version": ".".join(map(str, sys.version_info[:2])),
+            "licence": "PSF-2.0",
+            "readme": "",
+            "name": "python",
+        }
     names = importlib.metadata.packages_distributions().get(top, [])
     if not names:
         return {"version": "", "licence": "", "readme": "", "name": ""}

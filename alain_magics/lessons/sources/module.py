@@ -26,7 +26,7 @@ UNSUITABLE = {
     "debugging Python itself": "bdb doctest faulthandler pdb profile pstats test trace tracemalloc unittest",
 }
 _RULE = re.compile(r"^(?P<title>[^\n]{3,60})\n[-=~]{3,}[ \t]*$", re.MULTILINE)
-_DOCTEST = re.compile(r"\s*>>>")
+_DOCTEST = re.compile(r"^[ \t]*>>>", re.MULTILINE)
 _SIGNATURE_LINE = re.compile(r"^[\w.]+\([^\n]*\)[^\n]*$")
 
 
@@ -156,7 +156,6 @@ def _signature(parameters: list[dict[str, Any]] | None) -> str:
     return "(" + ", ".join(p["name"] + (f"={p['default']}" if p["default"] else "") for p in parameters) + ")"
 
 
-
 def _api_object(member: dict[str, Any], span: Span) -> ApiObject:
     start, end = summary_bounds(member["doc"])
     return ApiObject(
@@ -179,7 +178,12 @@ def plain_markup(text: str) -> str:
 
 
 def summary_bounds(doc: str) -> tuple[int, int]:
-    """Where the first sentence of a docstring stands; a leading line that repeats the signature is passed over."""
+    """Where the first sentence of a docstring stands, if one does before its first example.
+
+    A leading line that repeats the signature is passed over.
+    """
+    example = _DOCTEST.search(doc)
+    doc = doc[: example.start()] if example else doc
     start = 0
     while start < len(doc):
         stop = doc.find("\n\n", start)
@@ -190,7 +194,7 @@ def summary_bounds(doc: str) -> tuple[int, int]:
             start = start + len(first) + 1 if rest else stop + 2
             continue
         sentence = re.match(r".+?[.!?](?=\s+[^a-z\s]|\s*$)", paragraph, re.DOTALL)
-        if sentence is None and len(paragraph.split()) <= 4 and stop < len(doc) and not _DOCTEST.match(doc, stop):
+        if sentence is None and len(paragraph.split()) <= 4 and doc[stop:].strip():
             start = stop + 2
             continue
         return start, start + (sentence.end() if sentence else len(paragraph.rstrip()))

@@ -43,9 +43,13 @@ class Outline:
 
 
 class Teacher(Protocol):
-    """Writes lessons; ``dropped`` counts what it made and threw away, by reason."""
+    """Writes lessons; ``dropped`` counts what it made and threw away, by reason.
+
+    ``recall_last``: cited choices are asked at the end of the lesson, away from the text that answers them.
+    """
 
     name: str
+    recall_last: bool
     dropped: dict[str, int]
 
     async def outline(self, document: Document, brief: Brief) -> Outline:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -29,8 +30,6 @@ def open_prover(document: Document, reference: Reference, sandbox: Sandbox) -> P
         return Prover(sandbox)
     name, revision = document.provenance.ref, document.provenance.revision
     top = name.partition(".")[0]
-    import sys
-
     versions = {} if top in sys.stdlib_module_names else {top: revision}
     return Prover(sandbox, (name,), paths=reference.paths, versions=versions)
 
@@ -38,6 +37,7 @@ def open_prover(document: Document, reference: Reference, sandbox: Sandbox) -> P
 @asynccontextmanager
 async def open_teacher(reference: Reference, sandbox: Sandbox) -> AsyncIterator[tuple[Document, Teacher]]:
     """Read the source and yield its document with a teacher for it, whose programs run until the block ends."""
+    from alain_magics.lessons.sources.card import CardDocument
     from alain_magics.lessons.sources.module import ModuleDocument
 
     document = await read_source(reference, sandbox)
@@ -47,6 +47,8 @@ async def open_teacher(reference: Reference, sandbox: Sandbox) -> AsyncIterator[
 
             yield document, ModuleTeacher(document, prover)
         else:
+            from alain_magics.lessons.sources.card import CardDocument
             from alain_magics.lessons.teachers.card import CardTeacher
 
+            assert isinstance(document, CardDocument)
             yield document, CardTeacher(document, prover)

@@ -21,7 +21,21 @@ from alain_magics.lessons.schema import (
     TextStep,
 )
 
-TRICKY = ["", " ", "\n", "\r\n", "\u2028x", "a\nb", "`x`", "# a", "<b>&amp;</b>", "$x$", "- a\n- b", "é\u0301🦉", "\x00\x1b[31m"]
+TRICKY = [
+    "",
+    " ",
+    "\n",
+    "\r\n",
+    "\u2028x",
+    "a\nb",
+    "`x`",
+    "# a",
+    "<b>&amp;</b>",
+    "$x$",
+    "- a\n- b",
+    "é\u0301🦉",
+    "\x00\x1b[31m",
+]
 texts = st.one_of(st.sampled_from(TRICKY), st.text(max_size=30))
 numbers = st.floats(allow_nan=False, allow_infinity=False)
 levels = st.sampled_from(["beginner", "intermediate", "advanced"])
@@ -44,7 +58,13 @@ def some(strategy: st.SearchStrategy) -> st.SearchStrategy:
 
 citations = some(part(Citation, ref=texts, start=st.integers(), end=st.integers(), quote=texts))
 runs = part(
-    Run, code=texts, output=texts, error=texts, line=st.none() | st.integers(), option=st.none() | st.integers(), how=texts
+    Run,
+    code=texts,
+    output=texts,
+    error=texts,
+    line=st.none() | st.integers(),
+    option=st.none() | st.integers(),
+    how=texts,
 )
 proofs = st.none() | part(
     Proof,

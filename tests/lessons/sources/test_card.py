@@ -195,17 +195,10 @@ def test_a_poisoned_card_is_read_harmlessly_in_seconds(
 
 @given(st.text(max_size=300), st.dictionaries(st.text(max_size=5), st.integers() | st.text(max_size=9), max_size=4))
 @settings(deadline=None)
-def test_any_card_is_read_or_refused_and_its_facts_quote_the_text(
+def test_any_card_is_read_and_its_facts_quote_the_text(
     tmp_path_factory: pytest.TempPathFactory, body: str, config: dict[str, object]
 ) -> None:
-    path = write(tmp_path_factory.mktemp("card"), body.replace("\ud800", ""), {"model_type": "x", **config})
-    if not body.strip().removeprefix("\ufeff"):
-        return
-    try:
-        document = read_card(path)
-    except UnreadableSource as error:
-        assert "empty" in str(error)  # noqa: PT017 - either outcome is right
-        return
+    document = read_card(write(tmp_path_factory.mktemp("card"), "#" + body, {"model_type": "x", **config}))
     for fact in document.facts:
         assert quote(document, fact)
     for name, value in {"model_type": "x", **config}.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from alain_magics.lessons.document import CodeBlock, Fact
@@ -14,6 +15,7 @@ from alain_magics.text import as_markdown, fenced
 
 QUOTED_WORDS = 90
 LONGEST_EXAMPLE = 40
+_IDENTIFIER = re.compile(r"[\w./-]{1,80}")
 
 
 def plan_use(model: Model) -> Plan | None:
@@ -21,20 +23,15 @@ def plan_use(model: Model) -> Plan | None:
     entries = {
         fact.name: fact
         for fact in model.document.facts
-        if fact.ref == "front matter"
-        and isinstance(fact.value, str)
-        and fact.name in ("pipeline_tag", "license", "base_model")
+        if fact.ref == "front matter" and isinstance(fact.value, str) and _IDENTIFIER.fullmatch(fact.value)
     }
     says = {
         "pipeline_tag": "files {name} under the task `{value}`",
         "base_model": "names `{value}` as the model it was made from",
         "license": "states the licence `{value}`",
     }
-    parts = [
-        text.format(name=model.name, value=plain(str(entries[name].value), 60))
-        for name, text in says.items()
-        if name in entries
-    ]
+    stated = {name: entries[name] for name in says if name in entries}
+    parts = [says[name].format(name=model.name, value=fact.value) for name, fact in stated.items()]
     prose = (
         "Before a model is run, its card is read for what it was made for, what its makers advise against, and what "
         "it needs."
@@ -46,7 +43,7 @@ def plan_use(model: Model) -> Plan | None:
         "What it is for",
         "Tell which uses a model is made for and where its limits are",
         prose,
-        tuple(entries.values()),
+        tuple(stated.values()),
         [*statement_items(model, "use"), *claim_items(model)],
     )
 

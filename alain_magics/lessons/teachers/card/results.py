@@ -239,7 +239,7 @@ def _swap(results: Results, columns: tuple[int, ...]) -> Computed | None:
         return None
     one, two = columns
     rows = results.rows
-    circle = _circle(results, one, two)
+    circle = circle_of_four(results, one, two)
     if circle is None:
         return None
     key, *others = zip(circle, [*circle[1:], circle[0]], strict=True)
@@ -275,7 +275,7 @@ def _swap(results: Results, columns: tuple[int, ...]) -> Computed | None:
     )
 
 
-def _circle(results: Results, one: int, two: int) -> tuple[str, ...] | None:
+def circle_of_four(results: Results, one: int, two: int) -> tuple[str, ...] | None:
     """Rows a, b, c, d such that the columns disagree about a and b only, among neighbours; the closest call of all."""
     rows = results.rows
 

@@ -33,6 +33,7 @@ class CardTeacher:
     """Teaches a model from its card, its configuration and its Hub record, without a model."""
 
     name = "offline"
+    recall_last = False
 
     def __init__(self, document: CardDocument, prover: Prover) -> None:
         self._model = read_model(document)

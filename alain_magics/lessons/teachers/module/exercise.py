@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import copy
 from collections.abc import Iterator
+from typing import Any
 
 from alain_magics.lessons.document import ApiObject
 from alain_magics.lessons.proving import Prover, run_of
@@ -24,9 +25,7 @@ KILLED = 0.8
 class ExerciseMaker:
     """Makes exercises whose solution passes and whose starter, identity, constants and mutants fail."""
 
-    def __init__(
-        self, document: ModuleDocument, prover: Prover, siblings: Siblings, difficulty: Difficulty
-    ) -> None:
+    def __init__(self, document: ModuleDocument, prover: Prover, siblings: Siblings, difficulty: Difficulty) -> None:
         self._document = document
         self._prover = prover
         self._siblings = siblings
@@ -52,7 +51,13 @@ class ExerciseMaker:
         runs = []
         for text, program, outcome in zip(inputs, programs, outcomes, strict=True):
             fresh = outcome and outcome.ok and outcome.output and all(t.output != outcome.output for t in tests)
-            if outcome and fresh and outcome.output != text and len(outcome.output) <= 80 and "\n" not in outcome.output:
+            if (
+                outcome
+                and fresh
+                and outcome.output != text
+                and len(outcome.output) <= 80
+                and "\n" not in outcome.output
+            ):
                 tests.append(Test(call=f"{NAME}({text})", output=outcome.output))
                 runs.append(run_of(program, outcome, how="solution"))
         if len(tests) < TESTS or tests[0].call != f"{NAME}({value!r})":
@@ -93,7 +98,7 @@ class ExerciseMaker:
             "Run your cell, then the check below it."
         )
 
-    def _parts(self, example: Example) -> tuple[str, object, tuple[str, ...], str] | None:
+    def _parts(self, example: Example) -> tuple[str, Any, tuple[str, ...], str] | None:
         """Argument, its value, the statements between, and the expression that is blanked."""
         if not example.setup or "\n" in example.source or example.source.startswith("print("):
             return None
@@ -154,7 +159,7 @@ def other_arguments(expression: str, name: str, argument: str) -> str | None:
     return ", ".join(ast.unparse(node) for node in others)
 
 
-def variations(value: object) -> Iterator[str]:
+def variations(value: Any) -> Iterator[str]:
     """Other inputs of the same type, written as code: turned around, cut, doubled, rotated, changed by one."""
     if isinstance(value, dict):
         items = list(value.items())

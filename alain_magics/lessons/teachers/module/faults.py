@@ -92,7 +92,10 @@ def _side_by_side(
     plain = [
         (example, example.source)
         for example in examples
-        if not example.setup and not example.raises and example.calls and "\n" not in example.source
+        if not example.setup
+        and not example.raises
+        and example.calls
+        and "\n" not in example.source
         and len(example.source) <= LONGEST_LINE
     ]
     second = [pair for pair in later if pair[0].calls[0] != subject and not pair[0].setup][:1]

@@ -31,7 +31,9 @@ class Row:
 
 ROWS = (
     Row("data values numbers nums", ("[2, 3, 3, 8]", "[7, 1, 4, 4]"), "a list of numbers, not sorted, with a repeat"),
-    Row("iterable iter it items xs elements", ("['b', 'a', 'c', 'a']", "['x', 'z', 'z', 'y']"), "an iterable of strings"),
+    Row(
+        "iterable iter it items xs elements", ("['b', 'a', 'c', 'a']", "['x', 'z', 'z', 'y']"), "an iterable of strings"
+    ),
     Row("iterables", ("[1, 2, 3]", "['x', 'y']"), "an iterable"),
     Row("seq sequence lst array arr collection", ("['b', 'a', 'c', 'a']", "['x', 'z', 'y', 'z']"), "a sequence"),
     Row("list_of_lists lists listoflists", ("[[1, 2], [3]]", "[[4], [5, 6]]"), "a list of lists"),
@@ -62,7 +64,9 @@ ROWS = (
     Row("keys", ("['a', 'b']", "['b', 'c']"), "a list of keys"),
     Row("key", ("'a'", "'b'"), "a key"),
     Row("default fillvalue", ("0", "'none'"), "a default"),
-    Row("predicate pred cond condition", ("lambda item: item > 'b'", "lambda item: item < 'b'"), "a test of one string"),
+    Row(
+        "predicate pred cond condition", ("lambda item: item > 'b'", "lambda item: item < 'b'"), "a test of one string"
+    ),
     Row("keyfunc key_func getter", ("str.upper", "len"), "a function of one string"),
     Row("base radix", ("2", "8"), "a base"),
     Row("precision digits ndigits decimals places", ("1", "2"), "a number of digits"),
@@ -76,9 +80,7 @@ ROWS = (
 _BY_NAME = {name: row for row in ROWS for name in row.names.split()}
 
 
-async def derived_examples(
-    document: ModuleDocument, prover: Prover, objects: Sequence[ApiObject]
-) -> list[Example]:
+async def derived_examples(document: ModuleDocument, prover: Prover, objects: Sequence[ApiObject]) -> list[Example]:
     """At most two calls for each function whose required parameters all have a row.
 
     Kept are those with a short result that is no truth value, not empty and not an argument, and that changes with
@@ -90,7 +92,8 @@ async def derived_examples(
     codes = codes[:MOST_CALLS]
     name = document.name
     programs = [
-        join_program((f"from {name} import {path.rpartition('.')[2]}",), form.format(call)) for path, call, form in codes
+        join_program((f"from {name} import {path.rpartition('.')[2]}",), form.format(call))
+        for path, call, form in codes
     ]
     outputs: dict[tuple[str, str], tuple[str, str]] = {}
     for (path, call, form), outcome in zip(codes, await prover.reproduce(programs), strict=True):

@@ -41,21 +41,26 @@ class ItemMaker:
         """What does the last line show? The distractors are outputs of mutants."""
         (outcome,) = await self._prover.reproduce([example.program])
         if outcome is None or not outcome.ok:
-            return self.drop("output not reproduced")
+            self.drop("output not reproduced")
+            return None
         key = outcome.output
         if not key or "\n" in key or len(key) > LONGEST_KEY:
-            return self.drop("output too long to choose from")
+            self.drop("output too long to choose from")
+            return None
         if key in DULL:
-            return self.drop("key is True, False, None or empty")
+            self.drop("key is True, False, None or empty")
+            return None
         if not workable(key):
-            return self.drop("key is a number too long to work out")
+            self.drop("key is a number too long to work out")
+            return None
         chosen = await self._wrong_outputs(example, key)
         if len(chosen) < DISTRACTORS - 1:
-            return self.drop("fewer than two distractors proven wrong")
+            self.drop("fewer than two distractors proven wrong")
+            return None
         options = [Option(text=key, correct=True, feedback=self._explain(example))]
         runs = [run_of(example.program, outcome, option=0)]
         for mutant, output, run in chosen:
-            contrast = mutant.changed if _short(mutant) and mutant.changed == mutant.source else ""
+            contrast = mutant.changed if _short(mutant) and mutant.setup == example.setup else ""
             options.append(Option(text=output, feedback=mutant_feedback(mutant), call=contrast))
             runs.append(run.model_copy(update={"option": len(options) - 1}))
         return self._question(
@@ -81,7 +86,19 @@ class ItemMaker:
             found.append((mutant, output, run_of(mutant.program, outcome, how=mutant.how)))
         plain = [entry for entry in found if workable(entry[1])]
         found = plain if len(plain) >= DISTRACTORS - 1 else found
-        return spread_around(key, found, int(content_hash(example.program), 16))
+        return await self._reproduced(key, found, int(content_hash(example.program), 16))
+
+    async def _reproduced(
+        self, key: str, found: list[tuple[Mutant, str, Run]], number: int
+    ) -> list[tuple[Mutant, str, Run]]:
+        """The distractors that are chosen when those are left out that depend on the hash seed."""
+        while True:
+            chosen = spread_around(key, found, number)
+            outcomes = await self._prover.reproduce([mutant.program for mutant, _, _ in chosen])
+            unsteady = [mutant for (mutant, _, _), outcome in zip(chosen, outcomes, strict=True) if outcome is None]
+            if not unsteady:
+                return chosen
+            found = [entry for entry in found if entry[0] not in unsteady]
 
     def _predict_stem(self, example: Example) -> str:
         last = example.source.splitlines()[-1]
@@ -90,7 +107,8 @@ class ItemMaker:
         node = ast.parse(example.source).body[-1]
         call = node.value.func if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call) else None
         name = ast.unparse(call) if isinstance(call, ast.Name | ast.Attribute) else ""
-        telling = name and len(name) < 40 and name.rpartition(".")[2] in {path.rpartition(".")[2] for path in example.calls}
+        known = {path.rpartition(".")[2] for path in example.calls}
+        telling = name and len(name) < 40 and name.rpartition(".")[2] in known
         return f"What does `{name}` return here?" if telling else "What does the last line show?"
 
     def _explain(self, example: Example) -> str:
@@ -115,7 +133,8 @@ class ItemMaker:
         wrong = [entry for entry in wrong if "\n" not in entry[0] and len(entry[0]) <= LONGEST_OPTION]
         outcome, *outcomes = await self._prover.reproduce([example.program, *(program for _, program, _ in wrong)])
         if outcome is None or not outcome.ok:
-            return self.drop("output not reproduced")
+            self.drop("output not reproduced")
+            return None
         runs = [(example.source, run_of(example.program, outcome))]
         runs += [
             (source, run_of(program, result, how=how))
@@ -124,7 +143,8 @@ class ItemMaker:
         ]
         chosen = choose_calls(runs, avoid)
         if not chosen:
-            return self.drop("no calls that differ on this data")
+            self.drop("no calls that differ on this data")
+            return None
         target = chosen[0][1].output
         options = [
             Option(text=text, correct=n == 0, feedback=_call_feedback(text, run, target), call=text)
@@ -161,13 +181,15 @@ class ItemMaker:
         for n, (line, program, result) in enumerate(zip(lines, programs, results, strict=True)):
             if result is None or (n < first and result.error):
                 return None
+            if n > first and result.error and result.line != program.count("\n") + 1:
+                return None
             if n == first:
                 says = f"`{line}` raises `{whole.error}`: {whole.message.rstrip('.')}."
                 runs.append(run_of(join_program(imports, shown), whole, option=n))
             else:
-                says = "Nothing is raised here." if not result.error else (
-                    f"It would raise `{result.error}`, but an earlier line ends the program first."
-                )
+                says = "Nothing is raised here."
+                if result.error:
+                    says = f"It would raise `{result.error}`, but an earlier line ends the program first."
                 runs.append(run_of(program, result, how="without the line that raises", option=n))
             options.append(Option(text=f"{line}  # {whole.error}", correct=n == first, feedback=says))
         return self._question(
@@ -189,7 +211,8 @@ class ItemMaker:
         others = others[:DISTRACTORS]
         stem_words = words(item.summary)
         if any(share(item.name, stem_words) > share(other.name, stem_words) for other in others):
-            return self.drop("the summary gives the name away")
+            self.drop("the summary gives the name away")
+            return None
         if any(same_value(item.summary, other.summary) for other in others):
             return None
         noun = {"class": "class", "exception": "exception"}.get(item.kind, "method" if item.owner else "function")
@@ -207,20 +230,17 @@ class ItemMaker:
             citations=[self._document.cite(item.summary_span, item.path)],
         )
 
-    def _foreign(self, example: Example, code: str) -> tuple[str, ...]:
-        """The imports that the code needs and that are not of the module that the lesson is about."""
-        others = tuple(line for line in example.imports if line.split()[1] != self._document.name)
-        return used_imports(others, code)
-
     def _question(
         self, example: Example, *, form: str, stem: str, code: str, options: list[Option], runs: list[Run]
     ) -> Question:
         item = self._document.object(example.calls[0]) if example.calls else None
+        foreign = tuple(line for line in example.imports if line.split()[1] != self._document.name)
+        seen = "\n".join([code, *(option.text for option in options if form == "call")])
         return Question.model_validate(
             {
                 "form": form,
                 "stem": stem,
-                "code": join_program(self._foreign(example, code), code) if code else "",
+                "code": join_program(used_imports(foreign, seen), code).rstrip("\n"),
                 "options": options,
                 "literal": True,
                 "explanation": self._explain(example),
@@ -253,9 +273,7 @@ def choose_calls(runs: list[tuple[str, Run]], avoid: Sequence[str]) -> list[tupl
     return []
 
 
-def spread_around(
-    key: str, found: list[tuple[Mutant, str, Run]], number: int
-) -> list[tuple[Mutant, str, Run]]:
+def spread_around(key: str, found: list[tuple[Mutant, str, Run]], number: int) -> list[tuple[Mutant, str, Run]]:
     """Choose the distractors. Where options are numbers, shown sorted, the key's place must not be a habit.
 
     ``number`` decides how many of them should lie below the key.
@@ -278,8 +296,11 @@ def usable_option(output: str) -> bool:
 
 def usable_output(output: str) -> bool:
     """Whether an output can be asked for: short, one line, not a mere truth value, no number of many digits."""
-    return usable_option(output) and len(output) <= LONGEST_KEY and "`" not in output and (
-        output not in DULL and workable(output)
+    return (
+        usable_option(output)
+        and len(output) <= LONGEST_KEY
+        and "`" not in output
+        and (output not in DULL and workable(output))
     )
 
 
@@ -301,7 +322,7 @@ def mutant_feedback(mutant: Mutant) -> str:
         return "That is the result of slightly different code."
     if mutant.how == "skipped line":
         return f"That would be right without the line `{mutant.changed}`."
-    if mutant.how == "other data":
+    if mutant.how == "other data" or mutant.changed != mutant.source:
         return f"That would be right for `{mutant.changed}`."
     return f"That is what `{mutant.changed}` gives."
 
@@ -328,8 +349,14 @@ def hoist(document: ModuleDocument, example: Example) -> Example:
                 name = _argument_name(document, example, position)
                 node.args[position] = ast.Name(name, ast.Load())
                 return Example(
-                    example.ref, example.span, example.imports, (f"{name} = {text}",), ast.unparse(tree),
-                    example.want, example.raises, example.calls,
+                    example.ref,
+                    example.span,
+                    example.imports,
+                    (f"{name} = {text}",),
+                    ast.unparse(tree),
+                    example.want,
+                    example.raises,
+                    example.calls,
                 )
     return example
 

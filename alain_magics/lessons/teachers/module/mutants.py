@@ -6,6 +6,7 @@ import ast
 import copy
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from alain_magics.lessons.sources.module import ModuleDocument
 from alain_magics.lessons.teachers.module.examples import Example, join_program, merge_imports
@@ -69,9 +70,7 @@ class Mutator:
             imports = self._imports(example, source)
             found.append(Mutant(how, imports, example.setup, source, source))
         if "\n" not in example.source and not example.source.startswith("print("):
-            found.append(
-                Mutant("printed, not shown", example.imports, example.setup, f"print({example.source})", "")
-            )
+            found.append(Mutant("printed, not shown", example.imports, example.setup, f"print({example.source})", ""))
         for index, statement in enumerate(example.setup):
             if not isinstance(ast.parse(statement).body[0], ast.Assign | ast.FunctionDef | ast.ClassDef):
                 setup = example.setup[:index] + example.setup[index + 1 :]
@@ -79,8 +78,11 @@ class Mutator:
             for how, changed in self._of_statement(statement):
                 setup = (*example.setup[:index], changed, *example.setup[index + 1 :])
                 found.append(Mutant(how, example.imports, setup, example.source, changed_line(statement, changed)))
-        unique = {mutant.program: mutant for mutant in reversed(found) if mutant.program != example.program}
-        return sorted(reversed(unique.values()), key=lambda mutant: ORDER.index(mutant.how))
+        unique: dict[str, Mutant] = {}
+        for mutant in found:
+            if mutant.program != example.program:
+                unique.setdefault(mutant.program, mutant)
+        return sorted(unique.values(), key=lambda mutant: ORDER.index(mutant.how))
 
     def _imports(self, example: Example, source: str) -> tuple[str, ...]:
         """The imports of the example and those for public names that only the changed source uses."""
@@ -130,8 +132,9 @@ class Mutator:
             if isinstance(argument, ast.Constant) and type(argument.value) is int:
                 for step in (1, -1):
                     new = ast.Constant(argument.value + step)
-                    yield "off by one", _changed(
-                        tree, index, lambda call, at=position, to=new: call.args.__setitem__(at, to)
+                    yield (
+                        "off by one",
+                        _changed(tree, index, lambda call, at=position, to=new: call.args.__setitem__(at, to)),
                     )
 
 
@@ -151,15 +154,19 @@ def _rename(call: ast.Call, name: str) -> None:
 
 def _flags_and_order(tree: ast.Module, index: int, node: ast.Call) -> Iterator[tuple[str, str]]:
     """Swap the first two arguments; leave out a keyword; turn a flag around."""
-    if len(node.args) >= 2 and ast.dump(node.args[0]) != ast.dump(node.args[1]):
-        if not any(isinstance(argument, ast.Starred) for argument in node.args[:2]):
-            yield "swapped arguments", _changed(tree, index, _swap_arguments)
+    first = node.args[:2]
+    differ = len(first) == 2 and ast.dump(first[0]) != ast.dump(first[1])
+    if differ and not any(isinstance(argument, ast.Starred) for argument in first):
+        yield "swapped arguments", _changed(tree, index, _swap_arguments)
     for position, keyword in enumerate(node.keywords):
         if keyword.arg is None:
             continue
         if isinstance(keyword.value, ast.Constant) and isinstance(keyword.value.value, bool):
-            yield "flipped default", _changed(
-                tree, index, lambda call, at=position: _set_keyword(call, at, not call.keywords[at].value.value)
+            yield (
+                "flipped default",
+                _changed(
+                    tree, index, lambda call, at=position: _set_keyword(call, at, not call.keywords[at].value.value)
+                ),
             )
         yield "flipped default", _changed(tree, index, lambda call, at=position: call.keywords.pop(at))
 
@@ -195,10 +202,12 @@ def _of_constant(
 def _other_data(tree: ast.Module) -> Iterator[tuple[str, str]]:
     """Change one element of a literal: a number by one, a word to its reverse."""
     for index, node in enumerate(ast.walk(tree)):
-        if isinstance(node, ast.Constant) and type(node.value) in (int, float):
-            yield "other data", _changed(tree, index, lambda found: setattr(found, "value", found.value + 1))
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and len(node.value) > 2:
-            yield "other data", _changed(tree, index, lambda found: setattr(found, "value", found.value[::-1]))
+        if not isinstance(node, ast.Constant):
+            continue
+        old: Any = node.value
+        new = old + 1 if type(old) in (int, float) else old[::-1] if isinstance(old, str) and len(old) > 2 else old
+        if new != old:
+            yield "other data", _changed(tree, index, lambda found, to=new: setattr(found, "value", to))
 
 
 def _changed(tree: ast.Module, index: int, change: object) -> str:

@@ -36,6 +36,14 @@ class _Probe:
     function: str
     kind: str
 
+    def call_on(self, data: str) -> str:
+        """The call with other data."""
+        call = ast.parse(self.call, mode="eval").body
+        assert isinstance(call, ast.Call)
+        given = [ast.unparse(node) for node in call.args]
+        given = [data if text == self.data else text for text in given]
+        return f"{self.function}({', '.join([*given, *(ast.unparse(keyword) for keyword in call.keywords)])})"
+
     def program(self, code: str, *extra_imports: str) -> str:
         return join_program(merge_imports((*self.imports, *extra_imports)), f"{self.setup}\n{code}")
 
@@ -78,8 +86,9 @@ class NoticeMaker:
             return None
         data = assignment.targets[0].id
         for node in ast.walk(ast.parse(named.source)):
-            direct = isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == item.name
-            if direct and any(isinstance(arg, ast.Name) and arg.id == data for arg in node.args):
+            if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == item.name):
+                continue
+            if any(isinstance(arg, ast.Name) and arg.id == data for arg in node.args):
                 call = ast.unparse(node)
                 return _Probe(named.imports, named.setup[0], data, call, item.name, type(value).__name__)
         return None
@@ -120,7 +129,7 @@ class NoticeMaker:
     async def _on_empty(self, probe: _Probe, example: Example) -> Notice | None:
         if probe.kind not in _EMPTY:
             return None
-        run = await self._value(probe.program(probe.call.replace(probe.data, f"type({probe.data})()", 1)))
+        run = await self._value(probe.program(probe.call_on(f"type({probe.data})()")))
         if run is None or not run.error or run.error in ("TypeError", "AttributeError"):
             return None
         return Notice(f"On {_EMPTY[probe.kind]}, `{probe.function}` raises `{run.error}`.", [run])
@@ -136,16 +145,16 @@ class NoticeMaker:
             flag = f"{parameter.name}={parameter.default == 'False'}"
             call = f"{probe.call[:-1]}, {flag})"
             other = await self._value(probe.program(call))
-            if mine and other and not mine.error and not other.error and mine.output != other.output:
-                if _short(other.output):
-                    return Notice(f"With `{flag}` the same call gives `{other.output}`.", [mine, other])
+            if not mine or not other or mine.error or other.error or mine.output == other.output:
+                continue
+            if _short(other.output):
+                return Notice(f"With `{flag}` the same call gives `{other.output}`.", [mine, other])
         return None
 
     async def _order(self, probe: _Probe, example: Example) -> Notice | None:
         if probe.kind not in ("list", "tuple"):
             return None
-        turned = probe.call.replace(probe.data, f"{probe.data}[::-1]", 1)
-        run = await self._value(probe.program(turned))
+        run = await self._value(probe.program(probe.call_on(f"{probe.data}[::-1]")))
         mine = await self._value(probe.program(probe.call))
         if not run or not mine or run.error or mine.error or not _short(run.output):
             return None

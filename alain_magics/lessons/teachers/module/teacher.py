@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from alain_magics.errors import NothingToTeach
-from alain_magics.lessons.document import ApiObject, Span
+from alain_magics.lessons.document import ApiObject, Document, Span
 from alain_magics.lessons.proving import Prover, run_of
 from alain_magics.lessons.schema import CodeStep, Exercise, Question, Section, TextStep, content_hash
 from alain_magics.lessons.sources.module import ModuleDocument
@@ -31,6 +31,7 @@ class ModuleTeacher:
     """Teaches one module; every program runs through the prover."""
 
     name = "offline"
+    recall_last = True
 
     def __init__(self, document: ModuleDocument, prover: Prover) -> None:
         self._document = document
@@ -42,35 +43,35 @@ class ModuleTeacher:
         self._tries = 3
         self.dropped: dict[str, int] = {}
 
-    async def outline(self, document: ModuleDocument, brief: Brief) -> Outline:
+    async def outline(self, document: Document, brief: Brief) -> Outline:
         """Run every documented example; admit a lesson, a short tour or nothing by what held."""
-        self._examples = await self._proven(find_examples(document)[:MOST_EXAMPLES])
+        self._examples = await self._proven(find_examples(self._document)[:MOST_EXAMPLES])
         objects = {example.calls[0] for example in self._examples if example.calls}
         if not objects:
             raise NothingToTeach(
-                f"No documented example of {document.name} runs and gives what its documentation says, so there is "
+                f"No documented example of {self._document.name} runs and gives what its documentation says, so there is "
                 "nothing to build a lesson on.",
                 "Write it with a model: --teacher MODEL. Modules with many examples: statistics, difflib, collections.",
             )
         full = len(self._examples) >= EXAMPLES_FOR_LESSON and len(objects) >= OBJECTS_FOR_LESSON
         if full:
             shown = {path for example in self._examples for path in example.calls}
-            silent = [item for item in document.objects if item.path not in shown and item.summary]
-            for example in await derived_examples(document, self._prover, silent):
+            silent = [item for item in self._document.objects if item.path not in shown and item.summary]
+            for example in await derived_examples(self._document, self._prover, silent):
                 self._outputs[example.program] = example.want
                 self._examples.append(example)
-        groups = group_topics(document, self._examples, self._siblings, TOPICS[brief.difficulty] if full else 2)
+        groups = group_topics(self._document, self._examples, self._siblings, TOPICS[brief.difficulty] if full else 2)
         self._tries = max(3, TRIES // max(1, sum(len(group.objects) for group in groups)))
-        summary = _first_sentence(document)
+        summary = _first_sentence(self._document)
         return Outline(
             kind="lesson" if full else "tour",
-            title=f"{document.name}: {_names(groups)}" if full else f"{document.name}: a short tour",
+            title=f"{self._document.name}: {_names(groups)}" if full else f"{self._document.name}: a short tour",
             description=summary,
             objectives=[_objective(group) for group in groups],
             topics=[Topic(group.title, group) for group in groups],
             prerequisites=["Python: calling functions, lists, strings"],
-            references=[_reference(document)],
-            next_steps=_not_covered(document, groups),
+            references=[_reference(self._document)],
+            next_steps=_not_covered(self._document, groups),
         )
 
     async def _proven(self, found: list[Example]) -> list[Example]:
@@ -94,20 +95,20 @@ class ModuleTeacher:
     def _drop(self, reason: str) -> None:
         self.dropped[reason] = self.dropped.get(reason, 0) + 1
 
-    async def section(self, document: ModuleDocument, brief: Brief, topic: Topic) -> Section:
+    async def section(self, document: Document, brief: Brief, topic: Topic) -> Section:
         """For each object: its cited summary, one remark that was checked, and an example that ran."""
         group: Group = topic.material
-        notices = NoticeMaker(document, self._prover, self._siblings)
+        notices = NoticeMaker(self._document, self._prover, self._siblings)
         section = Section(title=topic.title)
         for item in group.objects:
             example = shown_example(group.examples[item.path])
             notice = await notices.notice(example) if not example.raises else None
-            markdown = f"**`{signature(document, item)}`**"
+            markdown = f"**`{signature(self._document, item)}`**"
             if item.summary:
                 markdown += f" — {item.summary}"
             if notice:
                 markdown += f"\n\nNotice: {notice.sentence}"
-            citations = [document.cite(item.summary_span, item.path)] if item.summary else []
+            citations = [self._document.cite(item.summary_span, item.path)] if item.summary else []
             section.steps.append(
                 TextStep(
                     id=_id("t", item.path),
@@ -125,17 +126,15 @@ class ModuleTeacher:
                     source=example.program,
                     output=outcome.output,
                     proof=self._prover.proof([run_of(example.program, outcome)]),
-                    citations=[document.cite(example.span, example.ref)],
+                    citations=[self._document.cite(example.span, example.ref)],
                 )
             )
         return section
 
-    async def questions(
-        self, document: ModuleDocument, brief: Brief, topic: Topic
-    ) -> list[Question | Exercise]:
+    async def questions(self, document: Document, brief: Brief, topic: Topic) -> list[Question | Exercise]:
         """Candidates of every kind about the objects of a topic."""
         group: Group = topic.material
-        maker = ItemMaker(document, self._prover, self._siblings, brief.difficulty)
+        maker = ItemMaker(self._document, self._prover, self._siblings, brief.difficulty)
         found: list[Question | Exercise | None] = []
         pool: list[Example] = []
         for item in group.objects:
@@ -149,9 +148,9 @@ class ModuleTeacher:
             for example in (shown, *others)[: self._tries]:
                 found.append(await maker.call(example, others, avoid=[self._outputs[example.program]]))
             found.append(maker.single(item))
-        for fault in (await find_faults(document, self._prover, pool))[:4]:
+        for fault in (await find_faults(self._document, self._prover, pool))[:4]:
             found.append(await maker.error(fault.example, fault.imports, fault.lines))
-        exercises = ExerciseMaker(document, self._prover, self._siblings, brief.difficulty)
+        exercises = ExerciseMaker(self._document, self._prover, self._siblings, brief.difficulty)
         composite = [example for example in pool if len(example.setup) > 1]
         for example in (composite + [example for example in pool if len(example.setup) <= 1])[:8]:
             exercise = await exercises.exercise(example)
@@ -181,8 +180,14 @@ class ModuleTeacher:
                 continue
             taken.add(mutant.source)
             moved = Example(
-                example.ref, example.span, mutant.imports, mutant.setup, mutant.source,
-                outcome.output, "", (item.path, *example.calls),
+                example.ref,
+                example.span,
+                mutant.imports,
+                mutant.setup,
+                mutant.source,
+                outcome.output,
+                "",
+                (item.path, *example.calls),
             )
             self._outputs[moved.program] = outcome.output
             found.append(moved)
@@ -221,9 +226,11 @@ def _names(groups: list[Group]) -> str:
 
 def _objective(group: Group) -> str:
     names = ", ".join(f"`{item.name}`" for item in group.objects)
-    return f"Say what {names} give{'s' if len(group.objects) == 1 else ''}, and tell them apart" if (
-        len(group.objects) > 1
-    ) else f"Say what {names} gives"
+    return (
+        f"Say what {names} give{'s' if len(group.objects) == 1 else ''}, and tell them apart"
+        if (len(group.objects) > 1)
+        else f"Say what {names} gives"
+    )
 
 
 def _first_sentence(document: ModuleDocument) -> str:

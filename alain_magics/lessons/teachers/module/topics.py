@@ -96,6 +96,4 @@ def in_order(groups: list[Group]) -> list[Group]:
 
 
 def _needs_another(group: Group, rest: list[Group], uses: dict[int, set[str]]) -> bool:
-    return any(
-        other is not group and uses[id(group)] & {item.path for item in other.objects} for other in rest
-    )
+    return any(other is not group and uses[id(group)] & {item.path for item in other.objects} for other in rest)

@@ -44,8 +44,7 @@ _SPECIAL = re.compile(
 )
 # Where JupyterLab begins and ends a formula, even in code (the dollars of which it leaves alone).
 _DELIMITER = re.compile(r"\\(?:begin|end)\{|\\\\[()\[\]]", re.IGNORECASE)
-# An address (or a backtick) at the end of a text; spaces within a formula do not end it.
-_ADDRESS = re.compile(r"(?:`|(?:://|www\.|@)(?:\S|\$.*\$)*)\Z", re.IGNORECASE | re.DOTALL)
+_ADDRESS = re.compile(r"://|www\.|@", re.IGNORECASE)
 _NUMBERED = re.compile(r"^(\d{1,9})(?=[.)](?:\s|$))")
 _BLOCK_START = re.compile(r"[>#]|[-+*](?:\s|$)|:::|[=|:\-\s]+$")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
@@ -223,10 +222,18 @@ def _spans(nodes: Iterable[SyntaxTreeNode], inside: str = "") -> str:
     text = ""
     for node in nodes:
         span = _span(node, inside)
-        # A bare address ends at a space and nowhere else: it would take the backtick that opens code.
-        joined = "`" in span.partition(" ")[0] and _ADDRESS.search(text)
-        text += f" {span}" if joined else span
+        text += f" {span}" if _would_join(text, span) else span
     return text
+
+
+def _would_join(text: str, span: str) -> bool:
+    """Whether code would be taken for a part of what stands before it: other code, or a bare address.
+
+    An address ends at a space, but not at one within a formula.
+    """
+    if "`" not in (span if "$" in span else re.split(r"[ \n]", span)[0]) or text[-1:] in ("", " ", "\n"):
+        return False
+    return text[-1] == "`" or bool(_ADDRESS.search(text if "$" in text else re.split(r"[ \n]", text)[-1]))
 
 
 def _span(node: SyntaxTreeNode, inside: str) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+collect_ignore = ["browser"]  # in a process of its own: see test_browser.py
 pytest_plugins = ["pytest_jupyter.jupyter_server"]
 
 ROOT = Path(__file__).parent.parent

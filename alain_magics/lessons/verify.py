@@ -32,7 +32,7 @@ class Check:
 
 
 async def verify_lesson(lesson: Lesson, prover: Prover, document: Document | None) -> AsyncIterator[Check]:
-    """Check every step; without the ``document`` citations are only held against their proof's digest."""
+    """Check every step in order; without the ``document`` citations are not looked up."""
     before: list[str] = []
     for step in lesson.steps():
         if isinstance(step, CodeStep):
@@ -131,13 +131,14 @@ def question_problems(question: Question, proof: Proof) -> list[str]:
     if problems:
         return problems
     right = by_option[key]
-    if not set(question.code.splitlines()) <= set(right.code.splitlines()):
+    asked = f"{question.code}\n{question.options[key].text}" if question.form == "call" else question.code
+    if without_imports(asked) != without_imports(right.code):
         problems.append("the proof is about other code than the question shows")
     for number, option in enumerate(question.options):
         run = by_option[number]
         if question.form == "predict" and run.output != option.text:
             problems.append(f"option {number + 1} is not what its program prints")
-        if question.form == "call" and not run.code.endswith(option.text):
+        if question.form == "call" and without_imports(run.code) != without_imports(f"{question.code}\n{option.text}"):
             problems.append(f"option {number + 1} is not the call that was run")
         if question.form in ("predict", "call") and number != key and same_value(run.output, right.output):
             problems.append(f"option {number + 1} gives the same as the key")
@@ -150,12 +151,20 @@ def question_problems(question: Question, proof: Proof) -> list[str]:
     return problems
 
 
+def without_imports(code: str) -> str:
+    """The code without the import lines and empty lines that it begins with: what a question shows of a program."""
+    lines = code.splitlines()
+    while lines and (not lines[0].strip() or lines[0].startswith(("import ", "from "))):
+        del lines[0]
+    return "\n".join(lines)
+
+
 def _numeric_problems(question: Question, proof: Proof) -> list[str]:
     runs = [run for run in proof.runs if run.how == "key"]
     value = parsed(runs[0].output) if runs else None
     if question.answer is None or not isinstance(value, int | float):
         return ["no program gives the answer"]
-    if abs(value - question.answer) > question.tolerance:
+    if not question.answer - question.tolerance <= value <= question.answer + question.tolerance:
         return [f"its program gives {value}, the key says {question.answer}"]
     return []
 
@@ -170,18 +179,17 @@ async def _check_exercise(exercise: Exercise, prover: Prover, document: Document
         if outcome is None or outcome.error or outcome.output != test.output:
             problems.append(f"the solution does not give {_short(test.output)} for {_short(test.call)}")
     if not exercise.tests:
-        problems.append("it has no tests")
-    else:
-        (stub,) = await prover.reproduce([f"{exercise.starter}\n\n{exercise.tests[0].call}"])
-        if stub is not None and stub.ok and stub.output == exercise.tests[0].output:
-            problems.append("the starter passes already")
+        return Check(exercise.id, "exercise", True, ("it has no tests",), stale)
+    begun = f"{exercise.starter}\n\n{exercise.tests[0].call}"
+    (stub,) = await prover.reproduce([begun])
+    if stub is not None and stub.ok and stub.output == exercise.tests[0].output:
+        problems.append("the starter passes already")
     if exercise.proof:
         found, versions = await _check_proof(exercise.proof, prover)
         problems += found
         stale = (*stale, *versions)
-        proven = {run.code: run.output for run in exercise.proof.runs if run.how == "solution"}
-        if any(proven.get(p) != test.output for p, test in zip(programs, exercise.tests, strict=True)):
-            problems.append("its proof is about other tests")
+        if {run.code for run in exercise.proof.runs} != {begun, *programs}:
+            problems.append("its proof is about another exercise")
     return Check(exercise.id, "exercise", True, tuple(problems), stale)
 
 
@@ -192,7 +200,7 @@ def _citations(citations: list[Citation], document: Document | None) -> tuple[st
     return tuple(
         f"{citation.ref} no longer says {_short(citation.quote)}"
         for citation in citations
-        if document.text[citation.start : citation.end] != citation.quote
+        if not citation.quote or document.text[citation.start : citation.end] != citation.quote
     )
 
 

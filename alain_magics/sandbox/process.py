@@ -20,6 +20,7 @@ _START_SECONDS = 30.0
 _STOP_SECONDS = 1.0
 _BACKSTOP_SECONDS = 2.0
 _SHOWN_CHARACTERS = 300
+_START_ADVICE = "See whether `python -c pass` works here, or set isolation to limited."
 _TEXTS = ("stdout", "result", "error", "message")
 
 
@@ -86,7 +87,7 @@ class ServerProcess:
                 start_new_session=True,
             )
         except OSError as error:
-            raise SandboxError(f"The sandbox did not start: {error}.", "Run `alain doctor`.") from None
+            raise SandboxError(f"The sandbox did not start: {error}.", _START_ADVICE) from None
         server = cls(process)
         try:
             await server._import(settings)
@@ -106,7 +107,7 @@ class ServerProcess:
             await self.stop()
             complaint = (await self._complaints.read()).decode(errors="replace").strip().splitlines()
             reason = complaint[-1] if complaint else "its interpreter gave no answer"
-            raise SandboxError(f"The sandbox did not start: {reason[:_SHOWN_CHARACTERS]}.", "Run `alain doctor`.")
+            raise SandboxError(f"The sandbox did not start: {reason[:_SHOWN_CHARACTERS]}.", _START_ADVICE)
         try:
             async with asyncio.timeout(settings["import_seconds"] + _BACKSTOP_SECONDS):
                 answer = json.loads(await self._replies.readline() or "{}")

@@ -89,7 +89,7 @@ function render({ model, el }) {
   const main = make("button", { type: "button" });
   const hintButton = make("button", { type: "button", textContent: "Hint", ariaExpanded: "false" });
   const hint = make("p", { className: "alain-hint", dir: "auto", hidden: true }, ...prose(question.hint));
-  const help = typed ? "Enter checks" : `${rows.length > 1 ? `1–${Math.min(rows.length, 9)}` : "1"} choose, Enter checks`;
+  const help = typed ? "Enter checks" : `1–${Math.min(rows.length, 9)} choose, Enter checks`;
   const status = make("div", { className: "alain-status", role: "status", ariaLive: "polite", dir: "auto" });
   const call = make("div", { className: "alain-call", hidden: true });
   const card = make(
@@ -113,8 +113,10 @@ function render({ model, el }) {
   let shown = null; // the verdict in view
   let waiting = 0; // the timer of an unanswered check
 
-  const current = () => (typed ? inputs[0].value.trim() || null : inputs.findIndex((input) => input.checked));
-  const answered = () => current() !== null && current() !== -1;
+  const current = () => {
+    const chosen = inputs.findIndex((input) => input.checked);
+    return typed ? inputs[0].value.trim() || null : chosen < 0 ? null : chosen;
+  };
 
   const say = (name, ...lines) => {
     status.dataset.verdict = name;
@@ -155,7 +157,10 @@ function render({ model, el }) {
 
   const check = () => {
     if (waiting || shown) return;
-    if (!answered()) return say("open", make("p", { textContent: typed ? "Type a number first." : "Choose an answer first." }));
+    if (current() === null) {
+      const missing = typed ? "Type a number first." : "Choose an answer first.";
+      return say("open", make("p", { textContent: missing }));
+    }
     model.send({ kind: "check", answer: current() });
     const patience = "Waiting for the kernel. If it was restarted or has stopped, run the cell again.";
     waiting = setTimeout(() => say("open", make("p", { textContent: patience })), PATIENCE_MS);
@@ -172,9 +177,8 @@ function render({ model, el }) {
 
   const onKey = (event) => {
     // The application leaves our keys alone, but Ctrl+S must save the notebook, not the page: so pass a copy around.
-    if ((event.ctrlKey || event.metaKey) && event.key === "s" && !el.dispatchEvent(new KeyboardEvent("keydown", event))) {
-      event.preventDefault();
-    }
+    const saves = (event.ctrlKey || event.metaKey) && event.key === "s";
+    if (saves && !el.dispatchEvent(new KeyboardEvent("keydown", event))) event.preventDefault();
     if (event.ctrlKey || event.metaKey || event.altKey || event.key === "Tab" || event.key === "Escape") return;
     event.stopPropagation();
     const at = typed ? -1 : Number(event.key) - 1;

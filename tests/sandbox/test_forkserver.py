@@ -159,7 +159,7 @@ class TestLimits:
             ("import os\nos._exit(3)", "status 3"),
             ("import os\nos.abort()", "SIGABRT"),
             ("import faulthandler\nfaulthandler._sigsegv()", "SIGSEGV"),
-            ("import os\nos.closerange(0, 100)", "SIGKILL"),
+            ("import os\nos.closerange(0, 100)", ""),
             (
                 "import os\nfor fd in range(3, 100):\n    try: os.write(fd, b'[garbage\\n')\n    except OSError: pass",
                 "",
@@ -271,8 +271,8 @@ class TestReach:
             "import os\nos.chdir('/etc')\nopen('passwd').read()",
             "class S(str):\n    startswith = __eq__ = lambda *a: True\n    __hash__ = str.__hash__\n"
             "open(S('/etc/passwd')).read()",
-            "import os\nos.listdir('/home')",
-            "import os\nos.scandir(b'/home')",
+            "import os\nos.listdir('/var')",
+            "import os\nos.scandir(b'/var')",
         ],
     )
     def test_files_that_are_not_python_s_are_out_of_reach(self, run, code):

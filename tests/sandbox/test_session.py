@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import subprocess
+import sys
 import tempfile
 import textwrap
 import threading
@@ -15,6 +17,7 @@ import pytest
 
 from alain_magics.errors import ImportFailed, SandboxError
 from alain_magics.sandbox import Level, Limits, Outcome, Program, Sandbox, Session, bubblewrap
+from tests.conftest import ROOT
 from tests.sandbox.conftest import descendants, require_level
 
 
@@ -171,6 +174,19 @@ def test_cancelling_an_import_ends_it_at_once(level, tmp_path):
     assert gone(asyncio.run(scenario()))
 
 
+def test_when_this_process_is_killed_nothing_goes_on(level):
+    script = (
+        "import asyncio\nfrom alain_magics.sandbox import Limits, Sandbox\n"
+        f"asyncio.run(Sandbox({level!r}, Limits(seconds=60)).run('while True: pass'))"
+    )
+    others = descendants()
+    with subprocess.Popen([sys.executable, "-c", script], cwd=ROOT) as owner:
+        asyncio.run(wait_for(lambda: len(descendants() - others) >= (5 if level == "isolated" else 3)))
+        busy = descendants() - others
+        owner.kill()
+    assert gone(busy)
+
+
 def test_nothing_is_left_behind(level, tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     (tmp_path / "bad.py").write_text("1/0")
@@ -191,12 +207,20 @@ def test_a_process_that_an_isolated_program_leaves_behind_ends_before_the_next()
         arguments += [False, False, -1, None, None, None, -1, None] + [True] * (sys.version_info < (3, 14))
         _posixsubprocess.fork_exec(*arguments)
     """
-    count = (
-        "import glob\n[path for path in glob.glob('/proc/*/cmdline') if 'sleep' in open(path).read().split('-c')[0]]"
-    )
-    left, after = outcomes(level, textwrap.dedent(leave), count)
+    count = """
+        import glob
+        found = []
+        for path in glob.glob('/proc/*/cmdline'):
+            try:
+                found += [line for line in open(path) if line.startswith('/bin/sleep')]
+            except OSError:
+                pass  # it has just ended
+        found
+    """
+    codes = textwrap.dedent(leave), textwrap.dedent(count)
+    left, after = outcomes("isolated", *codes, limits=Limits(seconds=10))
     assert int(left.result) > 0 if left.ok else left.error == "BlockingIOError"
-    assert after.result == "[]"
+    assert after.output == "[]", after
 
 
 def test_a_server_that_died_between_programs_is_started_again(level):

@@ -13,6 +13,8 @@ from typing import Literal
 from alain_magics.errors import UnknownSource, UnreadableSource
 
 _MODULE = re.compile(r"^[^\W\d]\w*(\.[^\W\d]\w*)*$")
+CARD_SUFFIXES = (".md", ".markdown")
+FILE_SUFFIXES = (*CARD_SUFFIXES, ".ipynb", ".py", ".pdf", ".json", ".txt")
 CARD_NAMES = ("README.md", "model_card.md", "modelcard.md")
 
 
@@ -31,32 +33,51 @@ def resolve(text: str, folder: Path) -> Reference:
 
     Raises :class:`UnknownSource` when there is none and :class:`UnreadableSource` when it is of no use.
     """
-    path = (folder / Path(text).expanduser()).resolve()
-    local = _local_module(text, folder)
-    looks_like_file = "/" in text or path.suffix in (".md", ".markdown", ".ipynb", ".py", ".pdf", ".json", ".txt")
-    if local is None and _MODULE.match(text) and _installed(text):
-        return Reference("module", text)
-    if local is not None:
-        return local
-    if path.is_dir():
-        return _card_in(path, text)
-    if path.exists():
-        if path.suffix.lower() not in (".md", ".markdown"):
-            raise UnreadableSource(
-                f"{text} is no model card.", "Lessons are made from Python modules and from Markdown model cards."
-            )
-        return Reference("card", path.stem, path)
+    try:
+        path = (folder / Path(text).expanduser()).resolve()
+        found = _local(text, folder, path)
+    except (OSError, RuntimeError, ValueError) as error:
+        reason = str(error).rstrip(".")
+        raise UnreadableSource(f"{text!r} cannot be looked up: {reason}.", "Check the path.") from None
+    if found is not None:
+        return found
     if text.startswith(("http://", "https://", "gh:")) or (re.fullmatch(r"[\w.-]+/[\w.-]+", text) and not path.suffix):
         raise UnknownSource(
             f"{text} would have to be fetched from the network, which is not done here.",
             "Save its model card (README.md, and config.json beside it) and give the path.",
         )
-    if looks_like_file and not _MODULE.match(text):
+    if "/" in text or path.suffix.lower() in FILE_SUFFIXES:
         raise UnknownSource(f"there is no file {text}.", "Check the path.")
     names = sorted(set(sys.stdlib_module_names) | _top_level())
     near = get_close_matches(text.partition(".")[0], names, n=1)
     advice = f"Did you mean {near[0]}?" if near else "Install it, or give the path of a model card."
     raise UnknownSource(f"there is no module or file {text}.", advice)
+
+
+def _local(text: str, folder: Path, path: Path) -> Reference | None:
+    """What is on this machine: a file with a telling suffix, a module of the folder, an installed one, a folder."""
+    if path.is_file() and path.suffix.lower() in FILE_SUFFIXES:
+        return _of_file(text, path)
+    if _MODULE.match(text):
+        top = folder / text.partition(".")[0]
+        if top.with_suffix(".py").is_file() or (top / "__init__.py").is_file():
+            return Reference("module", text, paths=(folder,))
+        if _installed(text):
+            return Reference("module", text)
+    if path.is_dir():
+        return _card_in(path, text)
+    return _of_file(text, path) if path.exists() else None
+
+
+def _of_file(text: str, path: Path) -> Reference:
+    """A card, or a module by its file."""
+    if path.suffix.lower() in CARD_SUFFIXES:
+        return Reference("card", path.stem, path)
+    if path.suffix == ".py" and path.stem.isidentifier():
+        return Reference("module", path.stem, paths=(path.parent,))
+    raise UnreadableSource(
+        f"{text} is no model card.", "Lessons are made from Python modules and from Markdown model cards."
+    )
 
 
 def _installed(name: str) -> bool:
@@ -72,16 +93,6 @@ def _top_level() -> set[str]:
     import pkgutil
 
     return {module.name for module in pkgutil.iter_modules() if not module.name.startswith("_")}
-
-
-def _local_module(text: str, folder: Path) -> Reference | None:
-    """A module that lies in the folder itself."""
-    if not _MODULE.match(text):
-        return None
-    top = folder / text.partition(".")[0]
-    if top.with_suffix(".py").is_file() or (top / "__init__.py").is_file():
-        return Reference("module", text, paths=(folder,))
-    return None
 
 
 def _card_in(path: Path, text: str) -> Reference:

@@ -9,6 +9,8 @@ import re
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from alain_magics.errors import NothingToTeach
 from alain_magics.lessons.pipeline import write_lesson
@@ -18,6 +20,9 @@ from alain_magics.lessons.schema import CodeStep, Difficulty, Lesson, Question, 
 from alain_magics.lessons.sources.card import CardDocument, read_card
 from alain_magics.lessons.teachers.base import Brief, Outline
 from alain_magics.lessons.teachers.card import CardTeacher
+from alain_magics.lessons.teachers.card.items import Computed, programs
+from alain_magics.lessons.teachers.card.model import read_model
+from alain_magics.lessons.teachers.card.teacher import plan_sections
 from alain_magics.sandbox import Sandbox
 
 FEWEST_ITEMS = 4
@@ -143,6 +148,36 @@ def check_question(document: CardDocument, question: Question) -> None:
         assert question.options[question.key].text == key.output
 
 
+# Worked out by hand from the cards: card, a word of the stem, answer.
+ANSWERS = [
+    ("tinyllama-tinyllama-1-1b-chat-v1-0", "In bf16 each", 2.20),
+    ("tinyllama-tinyllama-1-1b-chat-v1-0", "1,000 tokens of context", 22.53),
+    ("tinyllama-tinyllama-1-1b-chat-v1-0", "A report of 12,000 words", 10),
+    ("qwen-qwen2-5-1-5b-instruct", "1,000 tokens of context", 28.67),
+    ("qwen-qwen2-5-1-5b-instruct", "by what factor", 6),
+    ("qwen-qwen3-0-6b", "with a full window, fit", 2),
+    ("qwen-qwen3-0-6b", "tokens are left", 8192),
+    ("qwen-qwen3-0-6b", "second copy", 311.2),
+    ("openai-gpt-oss-20b", "key-value cache of 131,072", 3.22),
+    ("openai-gpt-oss-20b", "packed in MXFP4", 10.15),
+    ("openai-gpt-oss-20b", "left for everything else", 2.24),
+    ("openai-gpt-oss-20b", "YaRN", 131_072),
+    ("inclusionai-ling-flash-2-0", "routed experts", 3.125),
+    ("deepseek-ai-deepseek-r1-distill-qwen-32b", "How many thousand tokens", 25.25),
+    ("t5-small", "the two caches", 6.14),
+    ("google-t5-v1-1-base", "a matrix each", 49.35),
+    ("helsinki-nlp-opus-mt-en-fr", "less the lowest", 23.0),
+    ("mistralai-magistral-small-2509", "per cent of the lower number", 22.15),
+]
+
+
+@pytest.mark.parametrize(("name", "words", "answer"), ANSWERS)
+def test_answers_are_those_worked_out_by_hand(shared: Path, name: str, words: str, answer: float) -> None:
+    _, parts = teach(read_card(shared / "fixtures" / "model_cards" / f"{name}.md"), "advanced")
+    (question,) = [question for question in all_questions(parts) if words.lower() in question.stem.lower()]
+    assert question.answer == pytest.approx(answer, abs=0.006)
+
+
 @pytest.mark.parametrize("difficulty", ["beginner", "intermediate", "advanced"])
 def test_the_difficulty_decides_which_questions_come(shared: Path, difficulty: Difficulty) -> None:
     document = read_card(shared / "fixtures" / "model_cards" / "qwen-qwen3-0-6b.md")
@@ -209,8 +244,8 @@ def test_code_of_a_card_is_shown_and_never_made_a_code_step(tmp_path: Path) -> N
 
 
 POISON = [
-    "__import__('os').system('touch canary')", '"); open("canary", "w"); ("', "<script>alert(1)</script>",
-    "![x](http://evil/x.png)", "`x`\n\n# Title", "{output} {name} {0}", "\u202eevil", "[a](javascript:alert(1))", "%s {{7*7}}",
+    "__import__('os').system('touch canary')", '"); open("canary", "w"); ("', "<script>alert(1)</script>", "%s {{7*7}}",
+    "![x](http://evil/x.png)", "`x`\n\n# Title", "{output} {name} {0}", "\u202eevil", "[a](javascript:alert(1))",
 ]  # fmt: skip
 
 
@@ -220,7 +255,8 @@ def test_text_of_a_card_never_becomes_code_markup_or_a_template(tmp_path: Path, 
     rows = "".join(f"| {flat.replace('|', ' ')} {i} | {i}.5 | {9 - i}.25 |\n" for i in range(5))
     value = json.dumps(text)
     card = (
-        f"---\nlicense: {value}\npipeline_tag: {value}\nlanguage: [{value}, fr, de, ro]\n---\n# {flat} 1.1B\n\nIt has 1.1B parameters {flat}. Performance might degrade past 40k of 128k {flat}.\n\n"
+        f"---\nlicense: {value}\npipeline_tag: {value}\nlanguage: [{value}, fr, de, ro]\n---\n"
+        f"# {flat} 1.1B\n\nIt has 1.1B parameters {flat}. Performance might degrade past 40k of 128k {flat}.\n\n"
         f"| {flat} | A {flat} | B {flat} |\n|---|---|---|\n{rows}\n"
     )
     document = small_card(tmp_path, card, LLAMA | {"architectures": [text + "ForCausalLM"], "hidden_act": text})
@@ -240,9 +276,31 @@ def test_text_of_a_card_never_becomes_code_markup_or_a_template(tmp_path: Path, 
     assert list(tmp_path.glob("canary")) == []
 
 
-def test_hostile_numbers_in_a_configuration_are_harmless(tmp_path: Path) -> None:
+hostile = st.one_of(
+    st.sampled_from(
+        [0, -1, 1, 2, 7, 10**8, 10**9, 10**300, 1.5, 1e308, True, None, "8", [], [[]], {}, ["x"], {"a": {}}]
+    ),
+    st.integers(1, 5000),
+)
+KEYS = [
+    *LLAMA, "head_dim", "sliding_window", "use_sliding_window", "layer_types", "d_model", "d_ff", "d_kv", "num_layers",
+    "num_heads", "feed_forward_proj", "num_local_experts", "num_experts_per_tok", "rope_scaling", "is_encoder_decoder",
+    "quantization_config", "text_config", "vision_config", "n_embd", "n_layer", "n_head", "n_positions",
+]  # fmt: skip
+TYPES = ["llama", "mistral", "qwen2", "qwen3", "gpt2", "gpt_oss", "t5", "bailing_moe", "phi3", "unheard_of"]
+
+
+@given(st.sampled_from(TYPES), st.dictionaries(st.sampled_from(KEYS), hostile, max_size=8))
+@settings(deadline=None)
+def test_any_configuration_is_planned_without_a_failure(
+    tmp_path_factory: pytest.TempPathFactory, kind: str, change: dict[str, object]
+) -> None:
     card = "# Big 7B\n\nIt has 7B parameters, 2B active parameters."
-    for value in (0, -1, 10**9, 10**300, 1.5, True, None, "8", [], {}):
-        for name in ("num_hidden_layers", "num_attention_heads", "num_key_value_heads", "max_position_embeddings"):
-            _, parts = teach(small_card(tmp_path, card, LLAMA | {name: value}))
-            assert all_questions(parts)
+    config = LLAMA | {"model_type": kind} | {name: value for name, value in change.items() if name != "model_type"}
+    for plan in plan_sections(read_model(small_card(tmp_path_factory.mktemp("card"), card, config))):
+        assert len(plan.prose.split()) <= 90
+        for item in plan.items:
+            assert "?" in item.stem
+            if isinstance(item, Computed):
+                for program in programs(item):
+                    ast.parse(program)

@@ -167,7 +167,7 @@ class Maker:
             if any(near(text, other, tolerance) for other in (key.output, *(option.text for option in options))):
                 continue
             runs.append(run_of(code, outcome, slip.how, option=len(options)))
-            options.append(Option(text=text, feedback=slip.feedback.format(output=outcome.output)))
+            options.append(Option(text=text, feedback=slip.feedback.replace("{output}", outcome.output)))
         if numeric:
             return self._question(
                 plan,

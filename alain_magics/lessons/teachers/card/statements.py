@@ -213,7 +213,7 @@ STATEMENTS = (
     ),
     Statement(
         "prompt",
-        r"prevents confusion when the .\[THINK\]. token is given as a string",
+        r"special tokens encapsulate.{0,200}token is given as a string",
         "A user types the characters [THINK] in a message to {name}. Why does that NOT start a chain of thought?",
         "The marker is one special token, the typed text is not",
         (

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import copy
 from collections.abc import Iterator
 from typing import Any
 
@@ -50,14 +49,9 @@ class ExerciseMaker:
         tests: list[Test] = []
         runs = []
         for text, program, outcome in zip(inputs, programs, outcomes, strict=True):
-            fresh = outcome and outcome.ok and outcome.output and all(t.output != outcome.output for t in tests)
-            if (
-                outcome
-                and fresh
-                and outcome.output != text
-                and len(outcome.output) <= 80
-                and "\n" not in outcome.output
-            ):
+            if outcome is None or not outcome.ok or not 0 < len(outcome.output) <= 80 or "\n" in outcome.output:
+                continue
+            if outcome.output != text and all(test.output != outcome.output for test in tests):
                 tests.append(Test(call=f"{NAME}({text})", output=outcome.output))
                 runs.append(run_of(program, outcome, how="solution"))
         if len(tests) < TESTS or tests[0].call != f"{NAME}({value!r})":
@@ -93,8 +87,8 @@ class ExerciseMaker:
         shown = "\n".join(f"- `{test.call}` gives `{test.output}`" for test in tests[:2])
         more = f" Pass it `{other}` as well." if other else ""
         return (
-            f"In `{NAME}({argument})` replace the `...` by an expression that uses `{self._document.name}`. What is needed "
-            f"is documented with “{item.summary}”{more} For example:\n\n{shown}\n\n"
+            f"In `{NAME}({argument})` replace the `...` by an expression that uses `{self._document.name}`. "
+            f"What is needed is documented with “{item.summary}”{more} For example:\n\n{shown}\n\n"
             "Run your cell, then the check below it."
         )
 
@@ -160,22 +154,21 @@ def other_arguments(expression: str, name: str, argument: str) -> str | None:
 
 
 def variations(value: Any) -> Iterator[str]:
-    """Other inputs of the same type, written as code: turned around, cut, doubled, rotated, changed by one."""
+    """Other inputs of the same type, written as code: cut, turned around, rotated, doubled, the last number larger.
+
+    ``value`` is a list, tuple, string or dictionary with at least two items.
+    """
     if isinstance(value, dict):
         items = list(value.items())
         yield repr(dict(items[:-1]))
         yield repr(dict(items[::-1]))
         yield repr({key: new + 1 for key, new in items if isinstance(new, int)} or dict(items[1:]))
         return
-    if isinstance(value, list | tuple | str):
-        yield repr(value[:-1])
-        yield repr(value[1:])
-        yield repr(value[::-1])
-        yield repr(value + value[:2])
-        yield repr(value[2:] + value[:2])
-        yield repr(value + value)
-        if not isinstance(value, str):
-            changed = copy.copy(list(value))
-            if isinstance(changed[-1], int | float):
-                changed[-1] += 5
-                yield repr(type(value)(changed))
+    yield repr(value[:-1])
+    yield repr(value[1:])
+    yield repr(value[::-1])
+    yield repr(value + value[:2])
+    yield repr(value[2:] + value[:2])
+    yield repr(value + value)
+    if isinstance(value[-1], int | float):
+        yield repr(type(value)([*value[:-1], value[-1] + 5]))

@@ -49,8 +49,8 @@ class ModuleTeacher:
         objects = {example.calls[0] for example in self._examples if example.calls}
         if not objects:
             raise NothingToTeach(
-                f"No documented example of {self._document.name} runs and gives what its documentation says, so there is "
-                "nothing to build a lesson on.",
+                f"No documented example of {self._document.name} runs and gives what its documentation says, "
+                "so there is nothing to build a lesson on.",
                 "Write it with a model: --teacher MODEL. Modules with many examples: statistics, difflib, collections.",
             )
         full = len(self._examples) >= EXAMPLES_FOR_LESSON and len(objects) >= OBJECTS_FOR_LESSON

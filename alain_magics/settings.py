@@ -49,6 +49,7 @@ class Settings:
         choices=("auto", "isolated", "limited"),
     )
     item_seconds: float = _setting(1.0, "Seconds that one program of a lesson may run.", bounds=(0.1, 600))
+    import_seconds: float = _setting(10.0, "Seconds that importing a module may take.", bounds=(0.1, 600))
     item_memory_mb: int = _setting(128, "MiB of memory that one program of a lesson may use.", bounds=(64, 65536))
     difficulty: Literal["beginner", "intermediate", "advanced"] = _setting(
         "beginner",

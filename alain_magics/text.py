@@ -42,8 +42,8 @@ _SPECIAL = re.compile(
     r"(?P<entity>&(?=#?\w+;)|[<`$]|\\(?=[^a-zA-Z0-9\s]|(?i:begin|end)|\s|\Z)|\](?=[(\[:]|\Z)|!(?=\[|\Z)|(?<=\{)\{|\}\Z)"
     r"|~|(?<!\s)\*|\*(?!\s)|(?<![^\W_])_|_(?![^\W_])"
 )
-# Where JupyterLab begins and ends a formula, even in code (the dollars of which it leaves alone).
-_DELIMITER = re.compile(r"\\(?:begin|end)\{|\\\\[()\[\]]", re.IGNORECASE)
+# Where JupyterLab or nbconvert begin and end a formula, even in code within a line.
+_DELIMITER = re.compile(r"\\(?:begin|end)\{|\\\\[()\[\]]|\$\$", re.IGNORECASE)
 _ADDRESS = re.compile(r"://|www\.|@", re.IGNORECASE)
 _NUMBERED = re.compile(r"^(\d{1,9})(?=[.)](?:\s|$))")
 _BLOCK_START = re.compile(r"[>#]|[-+*](?:\s|$)|:::|[=|:\-\s]+$")
@@ -123,7 +123,7 @@ def _parser() -> MarkdownIt:
 def _formula(state: StateInline, silent: bool) -> bool:
     """The parser's rule that takes ``$formula$`` and ``$$formula$$`` as they are."""
     found = _FORMULA.match(state.src, state.pos, state.posMax)
-    if not found or "](" in found[0] or not _balanced(found[0]):
+    if not found or not _closed(found[0]):
         return False
     if not silent:
         state.push("formula", "", 0).content = re.sub("< ?", r"\\lt ", _disarmed(found[0]))
@@ -131,14 +131,16 @@ def _formula(state: StateInline, silent: bool) -> bool:
     return True
 
 
-def _balanced(formula: str) -> bool:
-    """Whether braces pair: in JupyterLab a formula with an open brace goes on past its end."""
-    depth = 0
-    for brace in re.findall(r"(?<!\\)[{}]", formula):
-        depth += 1 if brace == "{" else -1
-        if depth < 0:
+def _closed(formula: str) -> bool:
+    """Whether all that a formula opens ends within it (else renderers let it go on), and it is no link without them."""
+    opened = []
+    for mark, name in re.findall(r"(?<!\\)([{}])|(\\(?:begin|end)\{[^{}]*\})", formula, re.IGNORECASE):
+        opening = name.replace("\\end", "\\begin") or "{"
+        if mark == "{" or name == opening:
+            opened.append(opening)
+        elif not opened or opened.pop() != opening:
             return False
-    return depth == 0
+    return not opened and not re.search(r"\]\(|\\\\[()\[\]]", formula)
 
 
 def _disarmed(text: str) -> str:

@@ -104,10 +104,6 @@ def folder_without_documents(folder: Path) -> str:
     return "data"
 
 
-def module(text: str) -> str:
-    return text
-
-
 BAD = {
     "an unknown module": lambda folder: "statistic",
     "a file that is not there": lambda folder: "lessons/card.md",
@@ -150,8 +146,11 @@ def test_a_near_name_is_suggested(tmp_path: Path):
     ],
     ids=["raises", "exits", "hangs", "kills itself", "prints", "writes", "is no Python"],
 )
-def test_a_module_that_misbehaves_on_import_gets_one_line(tmp_path: Path, text: str, says: str):
+def test_a_module_that_misbehaves_on_import_gets_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, says: str
+):
     (tmp_path / "sideways.py").write_text(text)
+    monkeypatch.setenv("ALAIN_IMPORT_SECONDS", "2")
     done = alain(tmp_path, "generate", "sideways")
     assert done.returncode == 2
     (line,) = last_lines(done)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import types
-from textwrap import dedent
 
 from alain_magics.lessons.sources.inspector import inspect_module
 from alain_magics.lessons.sources.module import ModuleDocument, assemble
@@ -151,7 +150,7 @@ def document_of(source: str, name: str = "sample") -> ModuleDocument:
     module = types.ModuleType(name)
     sys.modules[name] = module
     try:
-        exec(dedent(source), module.__dict__)
+        exec(source, module.__dict__)
         return assemble(inspect_module(name))
     finally:
         del sys.modules[name]

@@ -346,7 +346,7 @@ def hoist(document: ModuleDocument, example: Example) -> Example:
                 text = ast.unparse(argument)
                 if len(text) < 8:
                     continue
-                name = _argument_name(document, example, position)
+                name = _argument_name(document, example, node, position)
                 node.args[position] = ast.Name(name, ast.Load())
                 return Example(
                     example.ref,
@@ -361,9 +361,10 @@ def hoist(document: ModuleDocument, example: Example) -> Example:
     return example
 
 
-def _argument_name(document: ModuleDocument, example: Example, position: int) -> str:
+def _argument_name(document: ModuleDocument, example: Example, call: ast.Call, position: int) -> str:
     item = document.object(example.calls[0]) if example.calls else None
-    parameters = item.parameters or () if item else ()
+    called = item is not None and ast.unparse(call.func).rpartition(".")[2] == item.name
+    parameters = item.parameters or () if item and called else ()
     names = [p.name if p.kind != "VAR_POSITIONAL" else "" for p in parameters if p.name not in ("self", "cls")]
     name = names[position] if position < len(names) else ""
     return name if len(name) > 2 and name.isidentifier() else "data"

@@ -75,7 +75,7 @@ class NoticeMaker:
     def _probe(self, example: Example) -> _Probe | None:
         item = self._document.object(example.calls[0]) if example.calls else None
         named = hoist(self._document, example)
-        if item is None or len(named.setup) != 1 or "\n" in named.setup[0]:
+        if item is None or len(named.setup) != 1 or "\n" in named.setup[0] or "`" in named.shown:
             return None
         assignment = ast.parse(named.setup[0]).body[0]
         if not (isinstance(assignment, ast.Assign) and isinstance(assignment.targets[0], ast.Name)):

@@ -269,7 +269,10 @@ def _escaped(text: str, inside: str = "") -> str:
     """Markdown that shows plain text as it is."""
     text = _SPECIAL.sub(lambda found: f"&#{ord(found[0])};" if found["entity"] else f"\\{found[0]}", _disarmed(text))
     text = text.replace("&#60;", "&lt;").replace("&#38;", "&amp;")
-    return text.replace("[", "&#91;").replace("]", "&#93;") if "link" in inside else text
+    if "link" in inside:
+        text = text.replace("]", "&#93;")
+    # An open bracket could find its end in code further on.
+    return text.replace("[", "&#91;") if "[" in re.sub(r"\[[^\[\]]*\]", "", text) else text
 
 
 def _code(code: str, inside: str = "") -> str:

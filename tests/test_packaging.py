@@ -147,9 +147,3 @@ def test_the_commands_of_the_readme_are_those_that_ci_runs() -> None:
     assert len(commands) == 2
     lines = [line.strip() for line in (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()]
     assert [command for command in commands if command not in lines] == []
-
-
-def test_the_lock_file_names_no_hosts() -> None:
-    lock = (ROOT / "labextension" / "yarn.lock").read_text(encoding="utf-8")
-    assert '"typescript@' in lock
-    assert "://" not in lock

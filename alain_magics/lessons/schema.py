@@ -85,7 +85,7 @@ class Proof(Part):
 class Option(Part):
     """A choice: its text, whether it is right, and what to say to who picks it.
 
-    ``call`` is the contrasting call whose result this option shows, to be run by the learner.
+    ``call`` is a whole program, for the learner to run, whose result is what this option shows.
     """
 
     text: str

@@ -33,15 +33,15 @@ class Cell:
     fields: dict[str, Any] = field(default_factory=dict)
     outputs: list[dict[str, Any]] = field(default_factory=list)
 
-    def node(self, cell_id: str) -> dict[str, Any]:
-        """The cell as nbformat has it."""
+    def node(self, cell_id: str, number: int) -> dict[str, Any]:
+        """The cell as nbformat has it; ``number`` is that of the run that gave the outputs, which nbval asks for."""
         mark = {"v": 1, "kind": self.kind, "id": self.id, "sha": content_hash(self.source), "fields": self.fields}
         metadata: dict[str, Any] = {"alain": {name: value for name, value in mark.items() if value}}
         if self.hidden:
             metadata |= {"jupyter": {"source_hidden": True}, "cellView": "form", "tags": [f"alain-{self.kind}"]}
         node: dict[str, Any] = {"cell_type": "markdown", "id": cell_id, "metadata": metadata, "source": self.source}
         if self.code:
-            node |= {"cell_type": "code", "execution_count": None, "outputs": self.outputs}
+            node |= {"cell_type": "code", "execution_count": number, "outputs": self.outputs}
         return node
 
 
@@ -53,10 +53,12 @@ def written(lesson: Lesson, *, machine: dict[str, Any] | None, graded: bool) -> 
         lesson = without_keys(lesson)
     seen: Counter[tuple[str, str]] = Counter()
     nodes = []
+    runs = 0
     for cell in _cells(lesson, graded=graded):
         name = (cell.kind, cell.id)
         seen[name] += 1
-        nodes.append(cell.node(content_hash([*name, seen[name]])[:12]))
+        runs += cell.code
+        nodes.append(cell.node(content_hash([*name, seen[name]])[:12], runs))
     metadata: dict[str, Any] = {
         "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
         "language_info": {"name": "python"},

@@ -193,7 +193,7 @@ def summary_bounds(doc: str) -> tuple[int, int]:
         if _SIGNATURE_LINE.match(first) and not first.rstrip().endswith("."):
             start = start + len(first) + 1 if rest else stop + 2
             continue
-        sentence = re.match(r".+?[.!?](?=\s+[^a-z\s]|\s*$)", paragraph, re.DOTALL)
+        sentence = re.match(r".+?(?<!e\.g)(?<!i\.e)[.!?](?=\s+[^a-z\s]|\s*$)", paragraph, re.DOTALL)
         if sentence is None and len(paragraph.split()) <= 4 and doc[stop:].strip():
             start = stop + 2
             continue

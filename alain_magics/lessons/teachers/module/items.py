@@ -60,8 +60,7 @@ class ItemMaker:
         options = [Option(text=key, correct=True, feedback=self._explain(example))]
         runs = [run_of(example.program, outcome, option=0)]
         for mutant, output, run in chosen:
-            contrast = mutant.changed if _short(mutant) and mutant.setup == example.setup else ""
-            options.append(Option(text=output, feedback=mutant_feedback(mutant), call=contrast))
+            options.append(Option(text=output, feedback=mutant_feedback(mutant), call=mutant.program))
             runs.append(run.model_copy(update={"option": len(options) - 1}))
         return self._question(
             example, form="predict", stem=self._predict_stem(example), code=example.shown, options=options, runs=runs
@@ -147,7 +146,7 @@ class ItemMaker:
             return None
         target = chosen[0][1].output
         options = [
-            Option(text=text, correct=n == 0, feedback=_call_feedback(text, run, target), call=text)
+            Option(text=text, correct=n == 0, feedback=_call_feedback(text, run, target), call=run.code)
             for n, (text, run) in enumerate(chosen)
         ]
         proven = [

@@ -46,7 +46,7 @@ _SPECIAL = re.compile(
 _DELIMITER = re.compile(r"\\(?:begin|end)\{|\\\\[()\[\]]|\$\$", re.IGNORECASE)
 _ADDRESS = re.compile(r"://|www\.|@", re.IGNORECASE)
 _NUMBERED = re.compile(r"^(\d{1,9})(?=[.)](?:\s|$))")
-_BLOCK_START = re.compile(r"[>#]|[-+*](?:\s|$)|:::|[=|:\-\s]+$")
+_BLOCK_START = re.compile(r"[>#]|[-+*](?:\s|$)|:::|[=|:-][=|:\-\s]*$")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _INLINE = {"text", "code_inline", "em", "strong", "link", "image", "softbreak", "hardbreak", "formula"}
 _SIMPLE = _INLINE | {"bullet_list", "ordered_list", "list_item", "paragraph", "inline"}
@@ -67,7 +67,7 @@ def inline(text: str) -> str:
 
 def as_markdown(text: str) -> str:
     """Markdown of plain text in which only `backticks` mark code: nothing else in it means anything."""
-    parts = re.split(r"`([^`]+)`", text)
+    parts = re.split(r"`([^`]+)`", _clean(text))
     return neutralise(_guarded("".join(_code(part) if n % 2 else _escaped(part) for n, part in enumerate(parts))))
 
 
@@ -101,12 +101,17 @@ def neutralise(markdown: str) -> str:
     Raw HTML is escaped, media become text, links keep safe schemes only, reference links are resolved; code and
     ``$formulas$`` stay. A second pass changes nothing: what does not settle is returned as a block of code.
     """
-    markdown = re.sub(r"\r\n?", "\n", markdown).replace("\0", "\ufffd")
+    markdown = _clean(markdown)
     for _ in range(_PASSES):
         before, markdown = markdown, _rewritten(markdown)
         if markdown == before:
             return markdown
     return fenced(markdown)
+
+
+def _clean(text: str) -> str:
+    """Text with one kind of line ending and no NUL, as a parser sees it."""
+    return re.sub(r"\r\n?", "\n", text).replace("\0", "\ufffd")
 
 
 @cache

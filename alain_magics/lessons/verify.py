@@ -136,6 +136,8 @@ def question_problems(question: Question, proof: Proof) -> list[str]:
         problems.append("the proof is about other code than the question shows")
     for number, option in enumerate(question.options):
         run = by_option[number]
+        if option.call and option.call != run.code:
+            problems.append(f"the program of option {number + 1} is not the one that was run")
         if question.form == "predict" and run.output != option.text:
             problems.append(f"option {number + 1} is not what its program prints")
         if question.form == "call" and without_imports(run.code) != without_imports(f"{question.code}\n{option.text}"):

@@ -33,6 +33,7 @@ except ImportError:  # Windows
 
 PROGRAM = "<program>"
 GRACE_SECONDS = 0.3
+WAITING = 4  # a program may take this many times its seconds, so that a busy machine spoils nothing
 IMPORT_MEMORY_MB = 8192
 MESSAGE_CHARACTERS = 2000
 READ_BYTES = 1 << 16
@@ -196,10 +197,11 @@ def execute(code: str, namespace: dict[str, Any]) -> str:
 def run_program(program: dict[str, Any], settings: dict[str, Any], deliver: Callable[[bytes], None]) -> NoReturn:
     """Run one program in this process, deliver a report as JSON, and end the process."""
     encode, leave, frame_of = json.dumps, os._exit, sys._getframe
-    timer = partial(signal.setitimer, signal.ITIMER_REAL) if hasattr(signal, "setitimer") else lambda seconds: None
+    setitimer = getattr(signal, "setitimer", lambda *_: None)  # not on Windows
 
     def finish(error: str = "", message: str = "", line: int | None = None, result: str = "") -> NoReturn:
-        timer(0)
+        for timer in (signal.ITIMER_PROF, signal.ITIMER_REAL) if hasattr(signal, "ITIMER_PROF") else ():
+            setitimer(timer, 0)
         with suppress(ValueError):  # the program detached it
             stdout.flush()
         printed = capture.getvalue()
@@ -232,7 +234,10 @@ def run_program(program: dict[str, Any], settings: dict[str, Any], deliver: Call
     limit_resources(settings)
     if hasattr(signal, "SIGALRM"):
         signal.signal(signal.SIGALRM, late)
-        timer(settings["seconds"])
+        signal.signal(signal.SIGPROF, late)
+        setitimer(signal.ITIMER_REAL, settings["seconds"] * WAITING)
+        setitimer(signal.ITIMER_PROF, settings["seconds"])
+        setitimer(signal.ITIMER_VIRTUAL, settings["seconds"] + GRACE_SECONDS)  # SIGVTALRM ends a loop in C
     readable = settings["readable"]
     sys.addaudithook(make_guard(refuse, None if readable is None else tuple(readable)))
     try:
@@ -249,7 +254,7 @@ def limit_resources(settings: dict[str, Any]) -> None:
     """Bound what a child uses. The system too refuses it threads and processes of its own, except to root."""
     if resource is None:
         return
-    seconds = math.ceil(settings["seconds"]) + 1
+    seconds = math.ceil(settings["seconds"] * WAITING) + 1
     bounds = {"CPU": seconds, "FSIZE": 0, "CORE": 0, "NPROC": 0, "AS": settings["address_space"]}
     for name, bound in bounds.items():
         resource.setrlimit(getattr(resource, f"RLIMIT_{name}"), (bound, bound))
@@ -338,7 +343,7 @@ def fork_program(line: bytes, settings: dict[str, Any], requests: int, replies: 
         finally:
             leave(1)
     os.close(report)
-    deadline = started + settings["seconds"] + GRACE_SECONDS
+    deadline = started + settings["seconds"] * WAITING + GRACE_SECONDS
     try:
         body, late = read_report(reading, requests, deadline, 8 * settings["output_bytes"] + READ_BYTES)
     finally:  # in a process space of its own, whatever the child left behind ends with it

@@ -10,7 +10,7 @@ Level = Literal["isolated", "limited"]
 
 @dataclass(frozen=True)
 class Limits:
-    """Bounds on one program: wall and CPU seconds, address space in MiB, bytes printed."""
+    """Bounds on one program: CPU seconds (four times as many pass on the clock), memory in MiB, bytes printed."""
 
     seconds: float = 1.0
     memory_mb: int = 128

@@ -16,6 +16,9 @@ from alain_magics.sandbox.outcome import Level, Limits, Outcome, Program
 from alain_magics.sandbox.process import Reply, ServerProcess, parse_report, script, signal_name
 
 
+WAITING = 4  # as in forkserver.py
+
+
 class Sandbox:
     """Where programs run that nobody has read yet.
 
@@ -140,7 +143,7 @@ class Session:
         if self._server is None or not self._server.running:
             self._server = await self._start()
         try:
-            reply = await self._server.ask(program, self._limits.seconds)
+            reply = await self._server.ask(program, self._limits.seconds * WAITING)
         except BaseException:
             await self._stop()
             raise
@@ -155,7 +158,7 @@ class Session:
     def _reason(self, reply: Reply) -> tuple[str, str]:
         """Error and message for a program that left no report."""
         name = signal_name(reply.status)
-        if reply.late or name == "SIGXCPU":
+        if reply.late or name in ("SIGXCPU", "SIGVTALRM", "SIGPROF"):
             return "Timeout", f"ran longer than {self._limits.seconds:g} s"
         return "Crash", f"killed by {name}" if name else f"ended Python with status {reply.status}"
 

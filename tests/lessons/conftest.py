@@ -102,7 +102,4 @@ def taught(write: Callable[..., tuple[Document, Lesson]]) -> Callable[..., tuple
 
 async def last(items: AsyncIterator[Any]) -> Any:
     """The last of the items."""
-    item = None
-    async for item in items:
-        pass
-    return item
+    return [item async for item in items][-1]

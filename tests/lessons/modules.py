@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ast
+import contextlib
+import io
 import sys
 import types
 
@@ -154,3 +157,21 @@ def document_of(source: str, name: str = "sample") -> ModuleDocument:
         return assemble(inspect_module(name))
     finally:
         del sys.modules[name]
+
+
+def shown_by(code: str) -> tuple[str, str]:
+    """What a notebook shows for a program that runs in this process, and the type of what it raises."""
+    tree = ast.parse(code)
+    last = tree.body.pop() if isinstance(tree.body[-1], ast.Expr) else None
+    names: dict[str, object] = {}
+    printed = io.StringIO()
+    value = None
+    try:
+        with contextlib.redirect_stdout(printed):
+            exec(compile(tree, "<test>", "exec"), names)
+            if last is not None:
+                value = eval(compile(ast.Expression(last.value), "<test>", "eval"), names)
+    except Exception as error:
+        return printed.getvalue().rstrip("\n"), type(error).__name__
+    parts = [printed.getvalue().rstrip("\n"), "" if value is None else repr(value)]
+    return "\n".join(part for part in parts if part), ""

@@ -14,9 +14,12 @@ try:
 except ImportError:  # not installed: a question becomes a list with a folded answer
     import base64, html, json, re
 
-    class Shown(dict):
+    class Shown:
+        def __init__(self, text, markup):
+            self.views = {"text/plain": text, "text/html": markup}
+
         def _repr_mimebundle_(self, **_):
-            return dict(self)
+            return self.views
 
     def rich(text):
         return re.sub("`([^`]+)`", r"<code>\1</code>", html.escape(text))
@@ -36,7 +39,7 @@ except ImportError:  # not installed: a question becomes a list with a folded an
         folded = f"<details><summary>Answer</summary><p>{answer}</p></details>" if key else ""
         text = "\n\n".join(part for part in (q["stem"], q["code"], asked) if part)
         text = re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", "\ufffd", text)
-        return Shown({"text/plain": text, "text/html": listed + folded})
+        return Shown(text, listed + folded)
 
     def check(payload):
         def passes(test):
@@ -47,5 +50,5 @@ except ImportError:  # not installed: a question becomes a list with a folded an
 
         tests = json.loads(base64.b64decode(payload))["tests"]
         text = "Solved." if tests and all(map(passes, tests)) else UNSOLVED
-        return Shown({"text/plain": text, "text/html": f"<p>{text}</p>"})
+        return Shown(text, f"<p>{text}</p>")
 """.strip().replace("UNSOLVED", repr(UNSOLVED))

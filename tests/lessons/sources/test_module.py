@@ -72,16 +72,16 @@ def test_a_class_owns_its_methods(statistics):
 
 
 def test_underlined_titles_of_the_documentation_head_what_stands_below_them(statistics):
-    bodies = {
-        heading.title: statistics.text[heading.span.start : heading.span.end] for heading in statistics.headings
-    }
+    bodies = {heading.title: statistics.text[heading.span.start : heading.span.end] for heading in statistics.headings}
     assert "harmonic_mean" in bodies["Calculating averages"]
     assert "pstdev" not in bodies["Calculating averages"]
     assert "pstdev" in bodies["Calculating variability or spread"]
 
 
 def test_rows_of_signs_are_no_titles():
-    document = document_of('"""Words.\n\n=====  =====\nName   Use\n=====  =====\n-----\n-----\n\nPart\n----\nText.\n"""')
+    document = document_of(
+        '"""Words.\n\n=====  =====\nName   Use\n=====  =====\n-----\n-----\n\nPart\n----\nText.\n"""'
+    )
     assert [heading.title for heading in document.headings] == ["sample", "Part"]
 
 

@@ -69,12 +69,16 @@ def test_what_a_statement_does_not_need_is_left_out():
 def test_changes_that_may_matter_are_left_out_first_and_then_taken_in():
     lines = (">>> y = [3]", ">>> y.append(4)", ">>> print(y)", "[3, 4]", ">>> double(y)", "[3, 4, 3, 4]")
     forms = [found.rpartition("\n\n")[2] for found in programs(*lines) if found.endswith("double(y)")]
-    assert forms == ["y = [3]\ndouble(y)", "y = [3]\ny.append(4)\ndouble(y)", "y = [3]\ny.append(4)\nprint(y)\ndouble(y)"]
+    assert forms == [
+        "y = [3]\ndouble(y)",
+        "y = [3]\ny.append(4)\ndouble(y)",
+        "y = [3]\ny.append(4)\nprint(y)\ndouble(y)",
+    ]
 
 
 def test_storing_into_an_object_is_never_left_out():
     lines = (">>> y = {}", ">>> y['a'] = 1", ">>> del y['a']", ">>> y", "{}")
-    assert [found.splitlines() for found in programs(*lines)][0] == ["y = {}", "y['a'] = 1", "del y['a']", "y"]
+    assert programs(*lines)[0].splitlines() == ["y = {}", "y['a'] = 1", "del y['a']", "y"]
 
 
 def test_a_name_that_is_bound_anew_hides_what_was_before():

@@ -228,7 +228,6 @@ def same(one: object, two: object) -> bool:
     return type(one) is type(two) and one == two
 
 
-@__import__("hypothesis").settings(max_examples=3000)
 @given(examples())
 def test_every_mutant_is_python_differs_from_the_example_and_says_truly_in_what(example):
     found = MUTATOR.mutants(example)

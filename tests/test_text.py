@@ -1,0 +1,360 @@
+"""Text that others wrote: whatever it holds, nothing of it becomes active and nothing is fetched."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Callable, Iterator
+from html.parser import HTMLParser
+from itertools import product
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
+
+from alain_magics.text import as_markdown, fenced, inline, neutralise, plain, render
+
+HEADINGS = {"h1", "h2", "h3", "h4", "h5", "h6"}
+TABLE = {"table", "tbody", "td", "th", "thead", "tr"}
+PROSE = {"a", "blockquote", "br", "code", "em", "hr", "li", "ol", "p", "pre", "strong", "ul"} | HEADINGS | TABLE
+ADDRESS = re.compile(r"(?:https?://|mailto:|#)", re.IGNORECASE)
+
+SCRIPTS = ["javascript:alert(1)", "vbscript:msgbox(1)", "data:text/html,<script>alert(1)</script>", "file:///etc/passwd"]
+SCHEMES = [
+    *SCRIPTS,
+    "data:text/html;base64,PHNjcmlwdD5hbGVydCgxKTwvc2NyaXB0Pg==",
+    "data:image/svg+xml;base64,PHN2Zz48L3N2Zz4=",
+    "JaVaScRiPt:alert(1)",
+    " javascript:alert(1)",
+    "java\tscript:alert(1)",
+    "java&#10;script:alert(1)",
+    "&#106;avascript:alert(1)",
+    "&#x6A;&#x61;vascript:alert(1)",
+    "javascript&colon;alert(1)",
+    "javascript%3Aalert(1)",
+    "\x01javascript:alert(1)",
+    "\u200bjavascript:alert(1)",
+    "command:workbench.action.terminal.new",
+    "vscode://file/etc/passwd",
+    "blob:http://evil.example/1",
+    "//evil.example/x",
+    "/lab/tree/../api/shutdown",
+    "\\\\evil.example\\share",
+    "attachment:x.png",
+    "feed:javascript:alert(1)",
+    "view-source:javascript:alert(1)",
+    "http:javascript:alert(1)",
+    "https:///x",
+]
+LINKS = [
+    "[text]({})",
+    "[text](<{}>)",
+    '[text]({} "title")',
+    "[text](\n{}\n)",
+    "![alt]({})",
+    "![alt](<{}>)",
+    '![alt]({} "title")',
+    "[![alt]({0})]({0})",
+    "[[text]]({})",
+    "[te[x]t]({})",
+    "![[alt]]({})",
+    "<{}>",
+    "[text][ref]\n\n[ref]: {}",
+    "[ref]\n\n[ref]: <{}>",
+    "![alt][ref]\n\n[ref]: {} 'title'",
+    "![ref][]\n\n[ref]:\n{}",
+    "> ![alt][ref]\n\n- [ref]: {}",
+    "[^1]\n\n[^1]: [text]({})",
+    "*[text]({})*",
+    "| a |\n|---|\n| ![alt]({}) |",
+]
+ELEMENTS = [
+    "<script>alert(1)</script>",
+    "<SCRIPT SRC=//evil.example/x.js></SCRIPT>",
+    "<script\x0bsrc=x>",
+    "<scr<script>ipt>alert(1)</script>",
+    "<svg onload=alert(1)>",
+    "<svg><script>alert(1)</script></svg>",
+    '<svg><a xlink:href="javascript:alert(1)"><text>x</text></a></svg>',
+    "<svg><animate attributeName=href values=javascript:alert(1)>",
+    "<svg><use href='data:image/svg+xml;base64,PHN2Zz48L3N2Zz4=#x'>",
+    "<math><maction actiontype='statusline#http://evil.example' xlink:href='javascript:alert(1)'>x</maction></math>",
+    "<iframe src=javascript:alert(1)>",
+    "<iframe srcdoc='<script>alert(1)</script>'>",
+    "<object data=javascript:alert(1)>",
+    "<embed src=//evil.example/x.swf>",
+    "<img src=x onerror=alert(1)>",
+    "<img src='http://evil.example/x.png'>",
+    "<img/src=x/onerror=alert(1)>",
+    "<image href=http://evil.example/x.png>",
+    "<picture><source srcset=http://evil.example/x.png></picture>",
+    "<video src=http://evil.example/x.mp4 autoplay>",
+    "<audio src=http://evil.example/x.mp3 autoplay>",
+    "<video poster=http://evil.example/x.png></video>",
+    "<link rel=stylesheet href=http://evil.example/x.css>",
+    "<style>@import 'http://evil.example/x.css';</style>",
+    "<style>body{background:url(http://evil.example/x)}</style>",
+    "<p style='background:url(http://evil.example/x)'>x</p>",
+    "<table background=http://evil.example/x.png>",
+    "<body onload=alert(1)>",
+    "<base href=http://evil.example/>",
+    "<meta http-equiv=refresh content='0;url=javascript:alert(1)'>",
+    "<form action=http://evil.example><input type=submit></form>",
+    "<button formaction=javascript:alert(1)>x</button>",
+    "<input autofocus onfocus=alert(1)>",
+    "<details open ontoggle=alert(1)>",
+    "<marquee onstart=alert(1)>",
+    "<div onpointerover=alert(1)>x</div>",
+    "<a href=javascript:alert(1)>x</a>",
+    "<a href='java\nscript:alert(1)'>x</a>",
+    "<template><img src=x onerror=alert(1)></template>",
+    "<noscript><p title='</noscript><img src=x onerror=alert(1)>'>",
+    "<!--><img src=x onerror=alert(1)>-->",
+    "<![CDATA[><img src=x onerror=alert(1)>]]>",
+    "<?xml-stylesheet href='javascript:alert(1)'?>",
+    "<!DOCTYPE html [<!ENTITY x SYSTEM 'file:///etc/passwd'>]>",
+    "<button data-commandlinker-command='terminal:create-new' data-commandlinker-args='{}'>x</button>",
+    "<a data-commandlinker-command=kernelmenu:shutdownAll href=#>x</a>",
+    "<div class=jp-RenderedJavaScript data-mime-type=application/javascript>alert(1)</div>",
+    "<script type=application/vnd.jupyter.widget-view+json>{}</script>",
+    "<jupyter-widget onload=alert(1)>",
+    "</p></div></body></html><script>alert(1)</script>",
+]
+HIDING = [
+    "{}",
+    "text {} text",
+    "- {}",
+    "1. {}",
+    "> {}",
+    "# {}",
+    "*{}*",
+    "| a |\n|---|\n| {} |",
+    "\\{}",
+    "text\n\n{}\n\ntext",
+    "$x$ {} $y$",
+    "`unclosed {}",
+    "[{}](http://a.example)",
+]
+ENCODINGS: list[Callable[[str], str]] = [
+    lambda text: text,
+    html.escape,
+    lambda text: "".join(f"&#{ord(char)};" for char in text),
+    lambda text: "".join(f"&#x{ord(char):x};" for char in text),
+    lambda text: text.replace("<", "&lt"),
+]
+# Renderers that take formulas or addresses out first could see code begin or end elsewhere.
+CONFUSIONS = [
+    "$`$\n<img src=x onerror=alert(1)>\n`",
+    "`\\begin{a}` and ``\\end{a} ` <img src=x onerror=alert(1)>``",
+    "`\\\\(` and ``\\\\) ` <img src=x onerror=alert(1)>``",
+    "`$$` text\n\n`$$ <img src=x onerror=alert(1)>`",
+    "> ```\n> $\n> ```\n>\n> $x$\n>\n> ```\n> <img src=x onerror=alert(1)>\n> ```",
+    "> - `$`\n> - ```\n>   $ <img src=x onerror=alert(1)>\n>   ```",
+    "$\\begin{a}$\n\n- \\end{a}\n  ```\n  <img src=x onerror=alert(1)>\n  ```",
+    "http://a.example/`<img src=x onerror=alert(1)>`",
+    "http://a.example/$a b$`<img src=x onerror=alert(1)>`",
+    "www.a.example*`<img src=x onerror=alert(1)>`*",
+    "[a](http://a.example/$\" onmouseover=alert(1) $)",
+    "~x``~ <img src=x onerror=alert(1)>``",
+    "[a ``` <img src=x onerror=alert(1)>``](http://b.example)```",
+    "| `a\\\\| <img src=x onerror=alert(1)>` |\n|---|\n",
+    "```mermaid\ngraph LR\nA@{ img: 'http://evil.example/x.png' }\n```",
+    "```{code-cell}\n1/0\n```",
+    "{eval}`__import__('os')` {{ __import__('os') }}",
+    "$\\href{javascript:alert(1)}{x}$ \\href{javascript:alert(1)}{x}",
+    "$\\includegraphics{http://evil.example/x.png}$",
+    "$![a](http://evil.example/x.png)$",
+]
+PAYLOADS = [
+    *(link.format(scheme) for link, scheme in product(LINKS, SCHEMES)),
+    *(hiding.format(element) for hiding, element in product(HIDING, ELEMENTS)),
+    *(encode(element) for encode, element in product(ENCODINGS[1:], ELEMENTS)),
+    *CONFUSIONS,
+]
+
+
+class Elements(HTMLParser):
+    """Lists what an HTML parser finds beyond text and the elements and attributes of prose."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.active: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        harmless = {("ol", "start"), ("code", "class"), ("td", "style"), ("th", "style"), ("a", "rel")}
+        for name, value in attrs:
+            address = tag == "a" and name == "href" and ADDRESS.match(value or "")
+            if not address and (tag, name) not in harmless:
+                self.active.append(f"{tag} {name}={value}")
+        if tag not in PROSE:
+            self.active.append(tag)
+
+    def handle_comment(self, data: str) -> None:
+        self.active.append(f"comment {data}")
+
+    def handle_decl(self, decl: str) -> None:
+        self.active.append(f"declaration {decl}")
+
+    unknown_decl = handle_decl
+    handle_pi = handle_decl
+
+
+def active_parts(markup: str) -> list[str]:
+    """Everything in HTML that is not plain prose."""
+    parser = Elements()
+    parser.feed(markup)
+    parser.close()
+    return parser.active
+
+
+def permissive(markdown: str) -> str:
+    """HTML by a renderer that lets raw HTML and every address through."""
+    renderer = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
+    renderer.validateLink = lambda url: True  # type: ignore[method-assign]
+    return renderer.render(markdown)
+
+
+def by_nbconvert(markdown: str) -> str:
+    """HTML by the renderer of nbconvert, which knows formulas and lets raw HTML through."""
+    from nbconvert.filters.markdown_mistune import markdown2html_mistune
+
+    markup = markdown2html_mistune(markdown)
+    own = r' id="[^"]*"|<a class="anchor-link"[^>]*>¶</a>|</?del>|<div class="highlight">|</?span[^>]*>|</div>'
+    return re.sub(own, "", markup)
+
+
+def test_the_corpus_is_large_and_the_permissive_renderer_would_let_it_act() -> None:
+    assert len(set(PAYLOADS)) >= 500
+    assert sum(bool(active_parts(permissive(payload))) for payload in PAYLOADS) >= 500
+
+
+@pytest.mark.parametrize("way", [render, lambda text: permissive(neutralise(text)), lambda text: by_nbconvert(neutralise(text))])
+def test_no_payload_is_active_in_any_rendering(way: Callable[[str], str]) -> None:
+    assert {payload: found for payload in PAYLOADS if (found := active_parts(way(payload)))} == {}
+
+
+def test_no_payload_leaves_an_active_command_in_a_formula() -> None:
+    left = re.compile(r"\\(?:href|includegraphics|url|class|style|require|html\w+|def)\b")
+    assert [payload for payload in CONFUSIONS if left.search(neutralise(payload)) or left.search(render(payload))] == []
+
+
+def test_a_second_pass_changes_no_payload() -> None:
+    assert [payload for payload in PAYLOADS if neutralise(neutralise(payload)) != neutralise(payload)] == []
+
+
+PIECES = st.sampled_from(
+    [*ELEMENTS[:16], *(link.format("http://e.example") for link in LINKS[:9]), "[b]: http://e.example\n", "\n", "\n\n"]
+    + ["    ", "  ", "- ", "* ", "> ", "1. ", "```", "~~~", "`", "``", "$", "$$", "\\", "*", "**", "_", "|", "|---|\n"]
+    + ["# ", "===\n", "---\n", "<", "&lt;", "&", "!", "[", "]", "(", ")", "a", "b c", "{", "}", "\t", "\u00a0", "é", "1"]
+    + ["\\begin{a}", "\\end{a}", "\\\\(", "\\\\)", "http://e.example/", "www.", "@", "\n> ", "\n- ", "\n  ", "\r", "\x00"]
+)
+
+
+@given(st.one_of(st.lists(PIECES, max_size=20).map("".join), st.text(max_size=80)))
+@settings(max_examples=300, deadline=None)
+def test_any_text_is_neutral_after_one_pass_and_stays_so(text: str) -> None:
+    neutral = neutralise(text)
+    assert neutralise(neutral) == neutral
+    assert active_parts(permissive(neutral)) == []
+    assert active_parts(by_nbconvert(neutral)) == []
+
+
+@given(st.one_of(st.lists(PIECES, max_size=20).map("".join), st.text(max_size=80)))
+@settings(max_examples=200, deadline=None)
+def test_plain_text_as_markdown_shows_itself(text: str) -> None:
+    shown = re.sub(r"<[^>]*>", "", MarkdownIt("commonmark").render(as_markdown(text)))
+    plain_text = text.replace("\x00", "\ufffd")
+    assert re.sub(r"[\s`]", "", html.unescape(shown)) == re.sub(r"[\s`]", "", plain_text)
+
+
+UNTOUCHED = [
+    "Plain words, 3 * 4 = 12, snake_case_name, C:\\new and [1, 2].",
+    "*one* **two** `three` [four](https://a.example/b?c=1&d=2)",
+    "# Title\n\n## Section",
+    "- a\n- b\n  - c",
+    "1. a\n2. b",
+    "> quoted\n>\n> again",
+    "```python\nprint('<b>', \"$x$\")\n\n\n# two empty lines\n```",
+    "`<script>` and `a && b` and ``a ` b``",
+    "| a | b |\n| --- | ---: |\n| 1 | `x \\| y` |",
+    "Mass is $m = \\frac{E}{c^2}$, and\n\n$$\n\\sum_{i=1}^n x_i\n$$",
+    "a\\\nb",
+    "___",
+]
+
+
+@pytest.mark.parametrize("markdown", UNTOUCHED)
+def test_harmless_markdown_is_left_as_it_is(markdown: str) -> None:
+    assert neutralise(markdown) == markdown
+
+
+@pytest.mark.parametrize(
+    ("markdown", "neutral"),
+    [
+        ("<b>x</b>", "&lt;b>x&lt;/b>"),
+        ("![a chart](https://a.example/x.png)", "(image: a chart, https://a.example/x.png)"),
+        ("![](attachment:x.png)", "(image)"),
+        ("![plot](data:image/png;base64,AA)", "(image: plot)"),
+        ("[x](ftp://a.example)", "x"),
+        ("[x](other.ipynb)", "x"),
+        ("[x][y]\n\n[y]: https://a.example", "[x](https://a.example)"),
+        ("<https://a.example>", "[https://a.example](https://a.example)"),
+        ("[up](#top)", "[up](#top)"),
+        ("    indented", "```\nindented\n```"),
+        ("```mermaid\ngraph\n```", "```\ngraph\n```"),
+        ("costs $5 and $6", "costs &#36;5 and &#36;6"),
+        ("$a<b$", "$a\\lt b$"),
+        ("Setext\n======", "# Setext"),
+    ],
+)
+def test_what_could_act_or_fetch_is_written_as_text(markdown: str, neutral: str) -> None:
+    assert neutralise(markdown) == neutral
+
+
+def test_text_that_does_not_settle_becomes_a_block_of_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    from alain_magics import text
+
+    monkeypatch.setattr(text, "_PASSES", 0)
+    assert neutralise("a ``` b") == "````\na ``` b\n````"
+
+
+def cards(shared: Path) -> Iterator[str]:
+    for path in sorted((shared / "fixtures" / "model_cards").glob("*.md")):
+        yield re.sub(r"\A---\n.*?\n---\n", "", path.read_text(encoding="utf-8"), flags=re.DOTALL)
+
+
+def test_model_cards_lose_nothing_but_their_images(shared: Path) -> None:
+    renderer = MarkdownIt("commonmark", {"html": False}).enable("table")
+    for card in cards(shared):
+        before, after = (re.sub(r"<[^>]*>", " ", renderer.render(text)).split() for text in (card, neutralise(card)))
+        assert len(before) > 50
+        assert len(set(before) - set(after)) <= 2
+
+
+def test_render_gives_the_html_of_prose() -> None:
+    assert render("**a** `b`\n\n| x |\n|---|\n| $y_1$ |") == (
+        "<p><strong>a</strong> <code>b</code></p>\n<table>\n<thead>\n<tr>\n<th>x</th>\n</tr>\n</thead>\n"
+        "<tbody>\n<tr>\n<td>$y_1$</td>\n</tr>\n</tbody>\n</table>\n"
+    )
+
+
+def test_rendered_links_tell_nothing_to_where_they_lead() -> None:
+    assert render("[a](https://a.example)") == '<p><a href="https://a.example" rel="noopener noreferrer">a</a></p>\n'
+
+
+def test_inline_marks_backticks_as_code_and_nothing_else() -> None:
+    assert inline("`a<b>` & *c*") == "<code>a&lt;b&gt;</code> &amp; *c*"
+    assert inline("a ` b") == "a ` b"
+
+
+def test_plain_text_cannot_steer_a_terminal() -> None:
+    assert plain("a\tb\n\x1b]0;owned\x07\x9b31m") == "a\tb\n\ufffd]0;owned\ufffd\ufffd31m"
+
+
+@given(st.text(alphabet="`ab\n ", max_size=40))
+def test_fenced_code_shows_exactly_the_code(code: str) -> None:
+    (token,) = MarkdownIt("commonmark").parse(fenced(code, "python"))
+    assert token.type == "fence"
+    assert token.content.removesuffix("\n") == code.removesuffix("\n")

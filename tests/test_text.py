@@ -21,7 +21,12 @@ TABLE = {"table", "tbody", "td", "th", "thead", "tr"}
 PROSE = {"a", "blockquote", "br", "code", "em", "hr", "li", "ol", "p", "pre", "strong", "ul"} | HEADINGS | TABLE
 ADDRESS = re.compile(r"(?:https?://|mailto:|#)", re.IGNORECASE)
 
-SCRIPTS = ["javascript:alert(1)", "vbscript:msgbox(1)", "data:text/html,<script>alert(1)</script>", "file:///etc/passwd"]
+SCRIPTS = [
+    "javascript:alert(1)",
+    "vbscript:msgbox(1)",
+    "data:text/html,<script>alert(1)</script>",
+    "file:///etc/passwd",
+]
 SCHEMES = [
     *SCRIPTS,
     "data:text/html;base64,PHNjcmlwdD5hbGVydCgxKTwvc2NyaXB0Pg==",
@@ -156,7 +161,7 @@ CONFUSIONS = [
     "http://a.example/`<img src=x onerror=alert(1)>`",
     "http://a.example/$a b$`<img src=x onerror=alert(1)>`",
     "www.a.example*`<img src=x onerror=alert(1)>`*",
-    "[a](http://a.example/$\" onmouseover=alert(1) $)",
+    '[a](http://a.example/$" onmouseover=alert(1) $)',
     "~x``~ <img src=x onerror=alert(1)>``",
     "[a ``` <img src=x onerror=alert(1)>``](http://b.example)```",
     "| `a\\\\| <img src=x onerror=alert(1)>` |\n|---|\n",
@@ -221,7 +226,7 @@ def by_nbconvert(markdown: str) -> str:
     from nbconvert.filters.markdown_mistune import markdown2html_mistune
 
     markup = markdown2html_mistune(markdown)
-    own = r' id="[^"]*"|<a class="anchor-link"[^>]*>¶</a>|</?del>|<div class="highlight">|</?span[^>]*>|</div>'
+    own = r' id="[^"]*"|<a class="anchor-link"[^>]*>|</?del>|<div class="highlight">|</?span[^>]*>|</div>'
     return re.sub(own, "", markup)
 
 
@@ -230,7 +235,9 @@ def test_the_corpus_is_large_and_the_permissive_renderer_would_let_it_act() -> N
     assert sum(bool(active_parts(permissive(payload))) for payload in PAYLOADS) >= 500
 
 
-@pytest.mark.parametrize("way", [render, lambda text: permissive(neutralise(text)), lambda text: by_nbconvert(neutralise(text))])
+@pytest.mark.parametrize(
+    "way", [render, lambda text: permissive(neutralise(text)), lambda text: by_nbconvert(neutralise(text))]
+)
 def test_no_payload_is_active_in_any_rendering(way: Callable[[str], str]) -> None:
     assert {payload: found for payload in PAYLOADS if (found := active_parts(way(payload)))} == {}
 
@@ -247,8 +254,41 @@ def test_a_second_pass_changes_no_payload() -> None:
 PIECES = st.sampled_from(
     [*ELEMENTS[:16], *(link.format("http://e.example") for link in LINKS[:9]), "[b]: http://e.example\n", "\n", "\n\n"]
     + ["    ", "  ", "- ", "* ", "> ", "1. ", "```", "~~~", "`", "``", "$", "$$", "\\", "*", "**", "_", "|", "|---|\n"]
-    + ["# ", "===\n", "---\n", "<", "&lt;", "&", "!", "[", "]", "(", ")", "a", "b c", "{", "}", "\t", "\u00a0", "é", "1"]
-    + ["\\begin{a}", "\\end{a}", "\\\\(", "\\\\)", "http://e.example/", "www.", "@", "\n> ", "\n- ", "\n  ", "\r", "\x00"]
+    + [
+        "# ",
+        "===\n",
+        "---\n",
+        "<",
+        "&lt;",
+        "&",
+        "!",
+        "[",
+        "]",
+        "(",
+        ")",
+        "a",
+        "b c",
+        "{",
+        "}",
+        "\t",
+        "\u00a0",
+        "é",
+        "1",
+    ]
+    + [
+        "\\begin{a}",
+        "\\end{a}",
+        "\\\\(",
+        "\\\\)",
+        "http://e.example/",
+        "www.",
+        "@",
+        "\n> ",
+        "\n- ",
+        "\n  ",
+        "\r",
+        "\x00",
+    ]
 )
 
 

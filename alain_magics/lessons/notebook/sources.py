@@ -11,7 +11,7 @@ from typing import Any
 from alain_magics.lessons.schema import Exercise, Lesson, Question, content_hash
 from alain_magics.text import as_markdown, fenced, neutralise
 
-INTRO = {"objectives": "You will learn", "prerequisites": "Before you start"}
+INTRO = {"objectives": "You will be able to", "prerequisites": "Before you start"}
 CLOSING = {"references": "References", "next_steps": "Next steps"}
 _HEADING = re.compile(r"^#{1,6}(?:[ \t]+(.*?))??[ \t]*#*$", re.MULTILINE)
 _CALL = re.compile(r"\s*(?:#[^\n]*\n\s*)*(?:question|check)\(\s*(['\"])([\w+/=-]*)\1\s*,?\s*\)\s*;?\s*")

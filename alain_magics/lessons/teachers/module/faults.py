@@ -32,7 +32,7 @@ async def find_faults(document: ModuleDocument, prover: Prover, examples: Sequen
     """
     known = _TELLING | {item.name for item in document.objects if item.kind == "exception"}
     known |= {name for item in document.objects for name in item.raises} - {"TypeError", "AttributeError"}
-    known |= {example.raises.rpartition(".")[2] for example in examples}
+    known |= {example.raises.rpartition(".")[2] for example in examples if example.raises}
     faulty: list[tuple[Example, str]] = []
     calm: list[tuple[Example, str]] = []
     edged = [(example, line) for example in examples for line in candidate_lines(example)]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from alain_magics.lessons.sources.module import ModuleDocument
-from alain_magics.lessons.teachers.module.examples import Example, join_program, merge_imports
+from alain_magics.lessons.teachers.module.examples import Example, join_program, merge_imports, used_imports
 from alain_magics.lessons.teachers.module.siblings import Siblings
 
 ORDER = (
@@ -89,7 +89,8 @@ class Mutator:
         used = {node.id for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Name)}
         known = {node.id for node in ast.walk(ast.parse(example.shown)) if isinstance(node, ast.Name)}
         new = [f"from {self._document.name} import {name}" for name in sorted((used - known) & set(self._public))]
-        return merge_imports((*example.imports, *new))
+        code = "\n".join((*example.setup, source))
+        return used_imports(merge_imports((*example.imports, *new)), code)
 
     def _of_source(self, example: Example) -> Iterator[tuple[str, str]]:
         tree = ast.parse(example.source)

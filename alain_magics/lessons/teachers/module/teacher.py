@@ -65,7 +65,7 @@ class ModuleTeacher:
         summary = _first_sentence(self._document)
         return Outline(
             kind="lesson" if full else "tour",
-            title=f"{self._document.name}: {_names(groups)}" if full else f"{self._document.name}: a short tour",
+            title=f"Learn {self._document.name}" if full else f"{self._document.name}: a short tour",
             description=summary,
             objectives=[_objective(group) for group in groups],
             topics=[Topic(group.title, group) for group in groups],
@@ -137,18 +137,20 @@ class ModuleTeacher:
         maker = ItemMaker(self._document, self._prover, self._siblings, brief.difficulty)
         found: list[Question | Exercise | None] = []
         pool: list[Example] = []
+        raising: list[Example] = []
         for item in group.objects:
             own = group.examples[item.path]
             shown = shown_example(own)
             others = [example for example in own if example is not shown and not example.raises]
             others += await self._transferred(item, group, taken={example.source for example in own})
             pool += [shown, *others]
+            raising += [example for example in own if example.raises]
             for example in others[: self._tries]:
                 found.append(await maker.predict(example))
             for example in (shown, *others)[: self._tries]:
                 found.append(await maker.call(example, others, avoid=[self._outputs[example.program]]))
             found.append(maker.single(item))
-        for fault in (await find_faults(self._document, self._prover, pool))[:4]:
+        for fault in (await find_faults(self._document, self._prover, [*raising, *pool]))[:4]:
             found.append(await maker.error(fault.example, fault.imports, fault.lines))
         exercises = ExerciseMaker(self._document, self._prover, self._siblings, brief.difficulty)
         composite = [example for example in pool if len(example.setup) > 1]
@@ -219,18 +221,9 @@ def _id(prefix: str, text: str) -> str:
     return f"{prefix}-{content_hash(text)[:12]}"
 
 
-def _names(groups: list[Group]) -> str:
-    titles = [group.title for group in groups]
-    return ", ".join(titles[:2]) + (" and more" if len(titles) > 2 else "")
-
-
 def _objective(group: Group) -> str:
     names = ", ".join(f"`{item.name}`" for item in group.objects)
-    return (
-        f"Say what {names} give{'s' if len(group.objects) == 1 else ''}, and tell them apart"
-        if (len(group.objects) > 1)
-        else f"Say what {names} gives"
-    )
+    return f"Say what {names} give, and tell them apart" if len(group.objects) > 1 else f"Say what {names} gives"
 
 
 def _first_sentence(document: ModuleDocument) -> str:

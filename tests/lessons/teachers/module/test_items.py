@@ -204,7 +204,7 @@ def test_an_output_that_stands_in_the_lesson_already_is_not_asked_for(kit, maker
 
 def test_imports_that_only_the_options_need_are_shown(prover, finish):
     difflib = assemble(inspect_module("difflib"))
-    example = find(difflib, 'get_close_matches("accept", _keyword.kwlist)')
+    example = find(difflib, 'get_close_matches("wheel", _keyword.kwlist)')
     maker = ItemMaker(difflib, prover, Siblings(difflib), "beginner")
     question = finish(maker.call(example, others(difflib, example)))
     assert question.code == "import keyword as _keyword"

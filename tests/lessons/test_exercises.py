@@ -31,16 +31,11 @@ def cell(source: str) -> dict[str, Any]:
     [
         "def answer(values):\n    return values[::-1]",
         "answer = lambda values: values[::-1]",
-        "import functools\n@functools.wraps(len)\ndef answer(values): return values[::-1]",
         "def answer(values):\n    # ... is gone\n    return values[::-1]",
     ],
 )
 def test_a_solution_passes(source: str) -> None:
-    namespace = cell(source)
-    namespace["answer"].__module__ = "__main__"
-    if hasattr(namespace["answer"], "__wrapped__"):
-        del namespace["answer"].__wrapped__
-    assert check_exercise(exercise(), namespace) == Verdict(True, "Solved.")
+    assert check_exercise(exercise(), cell(source)) == Verdict(True, "Solved.")
 
 
 def test_a_decorated_solution_passes() -> None:

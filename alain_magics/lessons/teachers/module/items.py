@@ -183,7 +183,8 @@ class ItemMaker:
             if n > first and result.error and result.line != program.count("\n") + 1:
                 return None
             if n == first:
-                says = f"`{line}` raises `{whole.error}`: {whole.message.rstrip('.')}."
+                message = " ".join(whole.message.split()).rstrip(".")
+                says = f"`{line}` raises `{whole.error}`" + (f": {message}." if message else ".")
                 runs.append(run_of(join_program(imports, shown), whole, option=n))
             else:
                 says = "Nothing is raised here."

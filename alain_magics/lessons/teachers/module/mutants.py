@@ -129,6 +129,8 @@ class Mutator:
                 keyword = ast.keyword(parameter.name, ast.Constant(parameter.default == "False"))
                 yield "flipped default", _changed(tree, index, lambda call, new=keyword: call.keywords.append(new))
         yield from _flags_and_order(tree, index, node)
+        if item is None:
+            return  # counts given to other functions, such as round, only change how the result looks
         for position, argument in enumerate(node.args):
             if isinstance(argument, ast.Constant) and type(argument.value) is int:
                 for step in (1, -1):

@@ -1,9 +1,13 @@
-"""Any lesson: every field of the schema, unknown fields, any text that a file in UTF-8 can hold."""
+"""Any lesson survives being a notebook: every field of the schema, unknown fields, any text that UTF-8 can hold."""
 
 from __future__ import annotations
 
+import nbformat
+import pytest
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from alain_magics.lessons.notebook import dumps, from_notebook, loads, problems, same_lesson, to_notebook
 from alain_magics.lessons.schema import (
     Bar,
     Citation,
@@ -147,3 +151,88 @@ lessons = part(
     next_steps=some(texts),
     quality=quality,
 ).map(numbered)
+
+
+ANY = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+
+
+@ANY
+@given(lessons)
+def test_every_field_comes_back(lesson: Lesson) -> None:
+    text = dumps(to_notebook(lesson))
+    assert from_notebook(loads(text.encode())) == lesson
+    assert problems(loads(text)) == []
+
+
+@ANY
+@given(lessons)
+def test_the_notebook_is_valid_and_always_the_same(lesson: Lesson) -> None:
+    nb = to_notebook(lesson)
+    nbformat.validate(nb)
+    text = dumps(nb)
+    assert dumps(to_notebook(lesson.model_copy(deep=True))) == text
+    assert dumps(to_notebook(from_notebook(loads(text)))) == text
+
+
+@ANY
+@given(lessons)
+def test_a_graded_notebook_can_be_read_and_written_again(lesson: Lesson) -> None:
+    text = dumps(to_notebook(lesson, graded=True))
+    assert dumps(to_notebook(from_notebook(loads(text)), graded=True)) == text
+
+
+def test_every_field_of_the_schema_is_tried() -> None:
+    """A field that is added to the schema must be added here."""
+    tried = {
+        Bar: {"name", "value", "limit", "passed"},
+        Citation: {"ref", "start", "end", "quote"},
+        CodeStep: {"kind", "id", "source", "output", "proof", "citations"},
+        Exercise: {"kind", "id", "task", "starter", "solution", "tests", "hint", "difficulty", "objective"}
+        | {"citations", "proof"},
+        Lesson: {"version", "kind", "title", "description", "audience", "difficulty", "language", "objectives"}
+        | {"prerequisites", "minutes", "source", "teacher", "seed", "sections", "references", "summary", "next_steps"}
+        | {"quality"},
+        Option: {"text", "correct", "feedback", "call"},
+        Proof: {"runs", "versions", "isolation", "seeds", "code_sha", "digest"},
+        Provenance: {"kind", "ref", "revision", "sha256", "licence", "language"},
+        QualityReport: {"made", "kept", "dropped", "flaws", "bars"},
+        Question: {"kind", "id", "form", "stem", "code", "options", "literal", "answer", "tolerance", "unit"}
+        | {"explanation", "hint", "difficulty", "objective", "citations", "proof"},
+        Run: {"code", "output", "error", "line", "option", "how"},
+        Section: {"title", "steps"},
+        Test: {"call", "output"},
+        TextStep: {"kind", "id", "markdown", "citations", "proof"},
+    }
+    assert {model: set(model.model_fields) for model in tried} == tried
+
+
+LESSON = Lesson(title="Same", source=Provenance(kind="module", ref="m"), sections=[Section(title="One")])
+
+
+def test_what_depends_on_the_machine_stands_in_one_place() -> None:
+    machine = {"seconds": 1.5, "isolation": "isolated", "platform": "Linux", "created": "2025-01-01"}
+    plain, measured = to_notebook(LESSON), to_notebook(LESSON, machine=machine)
+    assert measured.metadata.pop("alain_run") == machine
+    assert measured == plain
+    assert "version" not in plain.metadata.language_info
+
+
+def test_the_same_lesson_is_recognised_whoever_ran_it() -> None:
+    other = to_notebook(LESSON, machine={"seconds": 2})
+    other.cells[1].outputs = [nbformat.v4.new_output("stream", text="ran")]
+    other.cells.append(nbformat.v4.new_code_cell(""))
+    assert same_lesson(dumps(other).encode(), dumps(to_notebook(LESSON)))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"\xff",
+        b"{}",
+        dumps(to_notebook(LESSON.model_copy(update={"title": "Other"}))).encode(),
+        dumps(to_notebook(LESSON.model_copy(update={"seed": 7}))).encode(),
+    ],
+)
+def test_another_file_is_not_the_same_lesson(data: bytes) -> None:
+    assert not same_lesson(data, dumps(to_notebook(LESSON)))

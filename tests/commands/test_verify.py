@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -17,15 +18,17 @@ import pytest
 ALAIN = [sys.executable, "-m", "alain_magics"]
 
 
-def alain(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*ALAIN, *words], cwd=folder, capture_output=True, text=True, check=False, timeout=120)
+def alain(folder: Path, *words: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    command = [*ALAIN, *words]
+    return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=False, timeout=120)
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A lesson notebook that was made elsewhere, by somebody else."""
-    folder = tmp_path_factory.mktemp("elsewhere")
-    assert alain(folder, "generate", "heapq", "-o", "lesson.ipynb").returncode == 0
+    folder, data = tmp_path_factory.mktemp("elsewhere"), tmp_path_factory.mktemp("data")
+    words = ["generate", "heapq", "-o", "lesson.ipynb"]
+    assert alain(folder, *words, env={**os.environ, "ALAIN_DATA_DIR": str(data)}).returncode == 0
     return folder / "lesson.ipynb"
 
 
@@ -112,7 +115,7 @@ def wrong_solution(path: Path) -> None:
 
 def older_source(path: Path) -> None:
     def change(notebook: Any) -> None:
-        notebook.metadata["alain"]["source"]["sha256"] = "0" * 64
+        notebook.metadata["alain"]["lesson"]["source"]["sha256"] = "0" * 64
 
     edit(path, change)
 

@@ -62,13 +62,19 @@ def test_an_untouched_starter_always_gives_the_same_text(source: str) -> None:
     ("source", "says"),
     [
         ("def answer(values): return values", "`answer([1, 2])` should give `[2, 1]`, gave `[1, 2]`."),
-        ("def answer(values): return list(values)[::-1]", "`answer(values='ab')` should give `'ba'`, gave `['b', 'a']`."),
+        (
+            "def answer(values): return list(values)[::-1]",
+            "`answer(values='ab')` should give `'ba'`, gave `['b', 'a']`.",
+        ),
         ("def answer(values): return 1 / 0", "should give `[2, 1]`, raised `ZeroDivisionError: division by zero`."),
         ("def answer(): return 1", "raised `TypeError: answer() takes 0 positional arguments but 1 was given`."),
         ("def answer(values): raise SystemExit(3)", "raised `SystemExit: 3`."),
         ("def answer(values): return answer(values)", "raised `RecursionError: "),
         ("def answer(values): return 'x' * 1000", "xxx…`."),
-        ("class Bad:\n  def __repr__(self): raise ValueError('no')\ndef answer(values): return Bad()", "`ValueError: no`."),
+        (
+            "class Bad:\n  def __repr__(self): raise ValueError('no')\ndef answer(values): return Bad()",
+            "`ValueError: no`.",
+        ),
         ("", "define `answer` with `def` in the cell above and run that cell first."),
         ("answer = 5", "define `answer` with `def`"),
     ],

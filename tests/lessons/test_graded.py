@@ -46,7 +46,11 @@ LESSON = Lesson(
                     note="canary-unknown",
                 ),
                 Question(
-                    form="numeric", stem="How many?", answer=123456789.0, tolerance=0.5, options=[Option(text="canary-slip")]
+                    form="numeric",
+                    stem="How many?",
+                    answer=123456789.0,
+                    tolerance=0.5,
+                    options=[Option(text="canary-slip")],
                 ),
                 Exercise(
                     id="e",

@@ -40,18 +40,19 @@ def loads(data: bytes | str) -> NotebookNode:
         raise NotebookError(
             f"This notebook has format {version}; 3 and 4 can be read.", "Save it with a current Jupyter."
         )
-    raw.setdefault("metadata", {})
     try:
-        nb: NotebookNode = nbformat.versions[version].to_notebook_json(raw, minor=raw.get("nbformat_minor", 0))
+        if version == 4:
+            _complete(raw)
+        nb = nbformat.versions[version].to_notebook_json(raw, minor=raw.get("nbformat_minor", 0))
         nb = nbformat.convert(nb, 4)  # type: ignore[no-untyped-call]
-        _complete(nb)
         nbformat.validate(nb)
     except nbformat.ValidationError as error:
         reason = str(error).strip().splitlines()[0][:120]
         raise NotebookError(f"This notebook is damaged: {reason}.", "Open it in Jupyter and save it.") from None
     except (AttributeError, KeyError, TypeError, ValueError, RecursionError):
         raise NotebookError("This notebook is damaged: a part is not what it must be.", _GIVE_ONE) from None
-    return nb
+    completed: NotebookNode = nb
+    return completed
 
 
 def _parsed(data: bytes | str) -> dict[str, Any]:
@@ -79,19 +80,20 @@ def _no_constant(name: str) -> None:
     raise ValueError(f"{name} is not a JSON number")
 
 
-def _complete(nb: NotebookNode) -> None:
+def _complete(raw: dict[str, Any]) -> None:
     """Fill in what nbformat 4.5 demands and many writers leave out."""
-    nb.nbformat_minor = max(5, nb.get("nbformat_minor", 0))
-    seen = set()
-    for number, cell in enumerate(nb.cells):
+    raw.setdefault("metadata", {})
+    raw["nbformat_minor"] = max(5, raw.get("nbformat_minor", 0))
+    seen: set[str] = set()
+    for number, cell in enumerate(raw["cells"]):
         cell.setdefault("metadata", {})
         cell.setdefault("source", "")
-        if cell.cell_type == "code":
+        if cell.get("cell_type") == "code":
             cell.setdefault("outputs", [])
             cell.setdefault("execution_count", None)
         else:
             cell.pop("outputs", None)
             cell.pop("execution_count", None)
-        if not _CELL_ID.fullmatch(str(cell.get("id", ""))) or cell.id in seen:
-            cell.id = content_hash([number, cell.source])[:12]
-        seen.add(cell.id)
+        if not _CELL_ID.fullmatch(str(cell.get("id", ""))) or cell["id"] in seen:
+            cell["id"] = content_hash([number, cell["source"]])[:12]
+        seen.add(cell["id"])

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from alain_magics.errors import NotebookError, PayloadError
 from alain_magics.lessons.notebook import sources
-from alain_magics.lessons.notebook.outputs import from_outputs
+from alain_magics.lessons.notebook.outputs import from_outputs, to_outputs
 from alain_magics.lessons.payload import decode
 from alain_magics.lessons.schema import (
     CodeStep,
@@ -143,6 +143,10 @@ class Reader:
             fields["output"] = from_outputs(cell.outputs)
             if fields.pop("proof", None):
                 self.problems.append(f"{where}: the code was edited, so its proof no longer counts.")
+        elif cell.outputs:
+            shown = from_outputs(cell.outputs)
+            if shown != from_outputs(_nodes(to_outputs(cell.source, str(fields.get("output", ""))))):
+                fields["output"] = shown
         return _valid(CodeStep, {**fields, "kind": "code", "source": cell.source}, where)
 
     def _with_edits(self, part: Question | Exercise) -> Question | Exercise:
@@ -221,3 +225,9 @@ def _valid(model: type[P], data: dict[str, Any], where: str) -> P:
     except ValidationError as error:
         place = ".".join(str(part) for part in error.errors()[0]["loc"])
         raise NotebookError(f"{where}: what it notes of its lesson is damaged at {place!r}.", _AGAIN) from None
+
+
+def _nodes(outputs: list[dict[str, Any]]) -> list[NotebookNode]:
+    from nbformat import from_dict
+
+    return [from_dict(output) for output in outputs]  # type: ignore[no-untyped-call]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from pathlib import Path
@@ -52,20 +53,20 @@ def test_what_is_wrong_with_a_file_is_said_in_one_line(data: bytes | str, says: 
 
 JSON_VALUES = st.recursive(
     st.one_of(st.none(), st.integers(), st.text(max_size=5)),
-    lambda inner: st.lists(inner, max_size=3)
-    | st.dictionaries(st.sampled_from(["cells", "metadata", "nbformat", "source", "cell_type", "outputs", "id"]), inner),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["cells", "metadata", "nbformat", "source", "cell_type", "outputs", "id"]), inner
+        )
+    ),
     max_leaves=8,
 )
 
 
 @given(st.one_of(st.binary(max_size=60), JSON_VALUES.map(lambda cells: notebook(cells=[cells], metadata=cells))))
 def test_any_file_is_a_notebook_or_a_notebook_error(data: bytes | str) -> None:
-    try:
-        nb = loads(data)
-    except NotebookError as error:
-        assert "\n" not in str(error)
-    else:
-        nbformat.validate(nb)
+    with contextlib.suppress(NotebookError):
+        nbformat.validate(loads(data))
 
 
 def test_what_writers_leave_out_is_filled_in_always_alike() -> None:

@@ -168,7 +168,7 @@ def test_a_damaged_question_is_reported_with_its_cell(damage: Callable[[str], st
     nb = to_notebook(LESSON)
     cell = cell_of(nb, "question")
     cell.source = damage(cell.source)
-    with pytest.raises(PayloadError, match="^Cell 7: The encoded part of this cell is damaged"):
+    with pytest.raises(PayloadError, match=r"^Cell 7: The encoded part of this cell is damaged"):
         from_notebook(nb)
 
 
@@ -278,7 +278,9 @@ def test_damaged_metadata_of_a_cell_is_reported_with_its_number() -> None:
         from_notebook(nb)
 
 
-@pytest.mark.parametrize("mark", [5, [], {}, {"kind": 5}, {"kind": "unheard"}, {"kind": "stem", "id": ["x"]}, {"fields": 1}])
+@pytest.mark.parametrize(
+    "mark", [5, [], {}, {"kind": 5}, {"kind": "unheard"}, {"kind": "stem", "id": ["x"]}, {"fields": 1}]
+)
 def test_strange_marks_make_a_cell_foreign(mark: Any) -> None:
     nb = new_notebook(cells=[new_markdown_cell("text", metadata={"alain": mark}, id="a")], metadata={"alain": mark})
     assert from_notebook(nb).steps() == [TextStep(id="a", markdown="text")]

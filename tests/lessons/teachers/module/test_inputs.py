@@ -10,9 +10,8 @@ from alain_magics.lessons.teachers.module.inputs import ROWS, calls_of, derived_
 from tests.lessons.modules import document_of
 
 
-def calls(signature: str, kind: str = "def") -> list[str]:
-    document = document_of(f"{kind} one{signature}: 'One.'" if kind == "def" else f"class one:\n    'One.'")
-    return calls_of(document.object("sample.one"))
+def calls(signature: str) -> list[str]:
+    return calls_of(document_of(f"def one{signature}: 'One.'").object("sample.one"))
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.names)
@@ -45,8 +44,11 @@ def test_no_calls_where_an_argument_is_unknown_or_there_are_none_or_many(signatu
     assert calls(signature) == []
 
 
-def test_no_calls_of_classes():
-    assert calls("", kind="class") == []
+def test_no_calls_of_classes_and_methods():
+    document = document_of(
+        "class One:\n    'One.'\n    def __init__(self, text): pass\n    def two(self, text): 'Two.'"
+    )
+    assert [calls_of(item) for item in document.objects] == [[], []]
 
 
 @pytest.mark.parametrize(

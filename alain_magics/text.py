@@ -68,7 +68,7 @@ def inline(text: str) -> str:
 def as_markdown(text: str) -> str:
     """Markdown of plain text in which only `backticks` mark code: nothing else in it means anything."""
     parts = re.split(r"`([^`]+)`", _clean(text))
-    return neutralise(_guarded("".join(_code(part) if n % 2 else _escaped(part) for n, part in enumerate(parts))))
+    return neutralise(_guarded(_joined(_code(part) if n % 2 else _escaped(part) for n, part in enumerate(parts))))
 
 
 def fenced(code: str, language: str = "") -> str:
@@ -175,10 +175,9 @@ def _block(node: SyntaxTreeNode) -> str:
             text = re.sub(r"(?<!\S)(#+)$", r"\\\1", _one_line(node))
             return f"{'#' * int(node.tag[1])} {text}".rstrip()
         case "fence" | "code_block":
-            language = node.info.split()[0].lower() if node.info.split() else ""
-            return re.sub(
-                r"^$", _BLANK, fenced(node.content, language if _LANGUAGES.fullmatch(language) else ""), flags=re.M
-            )
+            language = node.info.partition(" ")[0].lower()
+            code = fenced(node.content, language if _LANGUAGES.fullmatch(language) else "")
+            return re.sub(r"^$", _BLANK, code, flags=re.MULTILINE)
         case "hr":
             return "___"
         case "blockquote":
@@ -226,9 +225,12 @@ def _one_line(node: SyntaxTreeNode, inside: str = "") -> str:
 
 
 def _spans(nodes: Iterable[SyntaxTreeNode], inside: str = "") -> str:
+    return _joined(_span(node, inside) for node in nodes)
+
+
+def _joined(spans: Iterable[str]) -> str:
     text = ""
-    for node in nodes:
-        span = _span(node, inside)
+    for span in spans:
         text += f" {span}" if _would_join(text, span) else span
     return text
 
@@ -238,9 +240,10 @@ def _would_join(text: str, span: str) -> bool:
 
     An address ends at a space, but not at one within a formula.
     """
-    if "`" not in (span if "$" in span else re.split(r"[ \n]", span)[0]) or text[-1:] in ("", " ", "\n"):
+    if "`" not in (span if "$" in span else re.split(r"[ \n]", span, maxsplit=1)[0]) or text[-1:] in ("", " ", "\n"):
         return False
-    return text[-1] == "`" or bool(_ADDRESS.search(text if "$" in text else re.split(r"[ \n]", text)[-1]))
+    start = 0 if "$" in text else max(text.rfind(" "), text.rfind("\n")) + 1
+    return text[-1] == "`" or bool(_ADDRESS.search(text, start))
 
 
 def _span(node: SyntaxTreeNode, inside: str) -> str:

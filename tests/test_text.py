@@ -252,8 +252,8 @@ def test_a_second_pass_changes_no_payload() -> None:
 
 
 MARKS = (
-    "\n¦\n\n¦    ¦  ¦- ¦* ¦> ¦1. ¦```¦~~~¦`¦``¦$¦$$¦\\¦*¦**¦_¦|¦|---|\n¦# ¦===\n¦---\n¦<¦&lt;¦&¦!¦[¦]¦(¦)¦a¦b c¦{¦}¦\t¦\u00a0"
-    "¦é¦1¦\\begin{a}¦\\end{a}¦\\\\(¦\\\\)¦http://e.example/¦www.¦@¦\n> ¦\n- ¦\n  ¦\r¦\x00¦[b]: http://e.example\n"
+    "\n¦\n\n¦    ¦  ¦- ¦* ¦> ¦1. ¦```¦~~~¦`¦``¦$¦$$¦\\¦*¦**¦_¦|¦|---|\n¦# ¦===\n¦---\n¦<¦&lt;¦&¦!¦[¦]¦(¦)¦a¦b c¦{¦}¦\t"
+    "¦\u00a0¦é¦1¦\\begin{a}¦\\end{a}¦\\\\(¦\\\\)¦http://e.example/¦www.¦@¦\n> ¦\n- ¦\n  ¦\r¦\x00¦[b]: http://e.example\n"
 )
 LINKED = [link.format("http://e.example") for link in LINKS[:9]]
 PIECES = st.sampled_from([*ELEMENTS[:16], *LINKED, *re.split("¦", MARKS)])

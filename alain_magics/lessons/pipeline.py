@@ -124,7 +124,14 @@ def summarise(questions: list[Question], tasks: list[Exercise], sections: list[S
     """What the learner went through, in one sentence of numbers."""
     examples = sum(isinstance(step, CodeStep) for section in sections for step in section.steps)
     executed = sum(question.proof is not None for question in questions)
-    parts = [f"{examples} examples that ran", f"{len(questions)} questions, {executed} of them with executed answers"]
+    parts = [
+        f"{_counted(examples, 'example')} that ran",
+        f"{_counted(len(questions), 'question')}, {executed} of them with executed answers",
+    ]
     if tasks:
-        parts.append(f"{len(tasks)} exercise" + ("s" if len(tasks) > 1 else ""))
+        parts.append(_counted(len(tasks), "exercise"))
     return ", ".join(parts[:-1]) + " and " + parts[-1] + "."
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" + ("" if number == 1 else "s")

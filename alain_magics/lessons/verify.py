@@ -147,9 +147,11 @@ def question_problems(question: Question, proof: Proof) -> list[str]:
     if question.form == "call" and f"`{right.output}`" not in question.stem:
         problems.append("the key does not give what the stem asks for")
     if question.form == "error":
-        line = (right.code.splitlines() or [""])[(right.line or 1) - 1]
-        if not right.error or question.options[key].text != f"{line}  # {right.error}":
-            problems.append("the key is not the line that raises first")
+        for number, option in enumerate(question.options):
+            lines = by_option[number].code.splitlines() or [""]
+            line = lines[(right.line or 1) - 1] if number == key else lines[-1]
+            if not right.error or option.text != f"{line}  # {right.error}":
+                problems.append(f"option {number + 1} is not the line that was run")
     return problems
 
 

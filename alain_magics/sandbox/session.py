@@ -15,7 +15,6 @@ from alain_magics.sandbox import bubblewrap, interpreter
 from alain_magics.sandbox.outcome import Level, Limits, Outcome, Program
 from alain_magics.sandbox.process import Reply, ServerProcess, parse_report, script, signal_name
 
-
 WAITING = 4  # as in forkserver.py
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -184,7 +183,7 @@ def test_an_unwritable_target_is_refused_before_the_work(tmp_path: Path, without
     folder.chmod(0o500)
     done = alain(tmp_path, "generate", "statistics", "-o", "locked/lesson.ipynb", prefix=without_privileges)
     assert (done.returncode, len(last_lines(done))) == (2, 1), done.stderr
-    assert not os.listdir(folder)
+    assert not list(folder.iterdir())
 
 
 @pytest.mark.parametrize("target", ["lesson.txt", "missing/lesson.ipynb", "."])

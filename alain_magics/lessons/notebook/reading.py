@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 _CODE_KINDS = {"setup", "code", "starter", "question", "exercise"}
 _SHOWN_BY = {"stem": "question", "task": "exercise", "starter": "exercise"}
-_TITLE = re.compile(r"\s*(#{1,2})[ \t]+(\S[^\n]*?)[ \t#]*(?:\n|\Z)")
+_TITLE = re.compile(r"\s*(#{1,2})[ \t]+(\S[^\n]*)(?:\n|\Z)")
 _AGAIN = "Take it from the original notebook, or generate the lesson again."
 P = TypeVar("P", bound=Part)
 
@@ -179,10 +179,11 @@ class Reader:
         heading = _TITLE.match(text)
         if heading:
             text = text[heading.end() :]
+            title = sources.heading_text(heading[2])
             if self._title or heading[1] == "##":
-                self._sections.append(Section(title=heading[2]))
+                self._sections.append(Section(title=title))
             else:
-                self._title = heading[2]
+                self._title = title
         if text.strip():
             self._add(TextStep(id=self._fresh(cell.id), markdown=text.strip("\n")))
 

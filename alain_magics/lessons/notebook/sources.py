@@ -13,25 +13,19 @@ from alain_magics.text import as_markdown, fenced, neutralise
 
 INTRO = {"objectives": "You will be able to", "prerequisites": "Before you start"}
 CLOSING = {"references": "References", "next_steps": "Next steps"}
-_HEADING = re.compile(r"^#{1,6}(?:[ \t]+(.*?))??[ \t]*#*$", re.MULTILINE)
+_HEADING = re.compile(r"^#{1,6}(?:[ \t]+(.*))?$", re.MULTILINE)
 _CALL = re.compile(r"\s*(?:#[^\n]*\n\s*)*(?:question|check)\(\s*(['\"])([\w+/=-]*)\1\s*,?\s*\)\s*;?\s*")
 
 
 def intro_source(lesson: Lesson) -> str:
     """Title, description, objectives, prerequisites, and what the lesson was made from."""
     source = lesson.source
-    about = [
-        ", ".join(
-            part for part in (f"about {lesson.minutes} minutes" if lesson.minutes else "", lesson.difficulty) if part
-        )
-        + (f", for {lesson.audience}" if lesson.audience else ""),
-        f"made from `{source.ref}`"
-        + (f", version {source.revision}" if source.revision else "")
-        + (f", licence {source.licence}" if source.licence else ""),
-    ]
-    parts = [f"# {_line(lesson.title)}", lesson.description]
-    parts += _lists(lesson, INTRO)
-    parts += ["### About this lesson", _bullets(about)]
+    level = [f"about {lesson.minutes} minutes"] if lesson.minutes else []
+    level += [lesson.difficulty, *([f"for {lesson.audience}"] if lesson.audience else [])]
+    origin = [f"made from `{source.ref}`", *([f"version {source.revision}"] if source.revision else [])]
+    origin += [f"licence {source.licence}"] if source.licence else []
+    about = ["### About this lesson", _bullets([", ".join(level), ", ".join(origin)])]
+    parts = [f"# {_line(lesson.title)}", lesson.description, *_lists(lesson, INTRO), *about]
     return neutralise("\n\n".join(part for part in parts if part))
 
 
@@ -61,7 +55,14 @@ def heading_source(title: str) -> str:
 
 def read_heading(source: str) -> str:
     """The title that a heading shows."""
-    return " ".join(_HEADING.sub(lambda found: found[1] or "", source).split())
+    return " ".join(_HEADING.sub(lambda found: heading_text(found[1]), source).split())
+
+
+def heading_text(text: str | None) -> str:
+    """The text of a heading without the marks that may close it."""
+    text = (text or "").rstrip()
+    opened = text.rstrip("#")
+    return opened.rstrip() if opened[-1:] in ("", " ", "\t") else text
 
 
 def stem_source(question: Question) -> str:
@@ -122,7 +123,7 @@ def _lists(lesson: Lesson, labels: dict[str, str]) -> list[str]:
 def _headed(source: str) -> list[tuple[str, str]]:
     """Each heading with the text below it; first the text above them all."""
     parts = _HEADING.split(source)
-    return list(zip(["", *((title or "").strip() for title in parts[1::2])], map(str.strip, parts[::2]), strict=True))
+    return list(zip(["", *(heading_text(title) for title in parts[1::2])], map(str.strip, parts[::2]), strict=True))
 
 
 def _read_lists(parts: list[tuple[str, str]], labels: dict[str, str]) -> dict[str, list[str]]:

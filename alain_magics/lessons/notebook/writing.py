@@ -86,8 +86,7 @@ def _cells(lesson: Lesson, *, graded: bool) -> Iterator[Cell]:
                 case TextStep():
                     yield _text(step)
                 case CodeStep():
-                    outputs = to_outputs(step.source, step.output)
-                    yield Cell("code", step.source, step.id, code=True, fields=_rest(step, "source"), outputs=outputs)
+                    yield _code(step)
                 case Question():
                     yield from _question(step, numbers["question"], belongs, graded=graded)
                 case Exercise():
@@ -105,7 +104,13 @@ def _heading(section: Section) -> Cell:
 
 def _text(step: TextStep) -> Cell:
     source = neutralise(step.markdown)
-    return Cell("text", source, step.id, fields=_rest(step, "markdown" if source == step.markdown else ""))
+    fields = _rest(step, "kind", "id", "markdown" if source == step.markdown else "")
+    return Cell("text", source, step.id, fields=fields)
+
+
+def _code(step: CodeStep) -> Cell:
+    outputs = to_outputs(step.source, step.output)
+    return Cell("code", step.source, step.id, code=True, fields=_rest(step, "kind", "id", "source"), outputs=outputs)
 
 
 def _question(question: Question, number: int, belongs: dict[str, str], *, graded: bool) -> Iterator[Cell]:
@@ -130,4 +135,4 @@ def _exercise(exercise: Exercise, number: int, *, graded: bool) -> Iterator[Cell
 
 def _rest(part: Part, *shown: str) -> dict[str, Any]:
     """The fields of a part but those that its cell shows and those that have their usual value."""
-    return part.model_dump(mode="json", exclude={"kind", "id", *shown}, exclude_defaults=True)
+    return part.model_dump(mode="json", exclude=set(shown), exclude_defaults=True)

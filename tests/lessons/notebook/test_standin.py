@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -33,7 +32,7 @@ questions = st.builds(
 
 
 @pytest.fixture(scope="module")
-def standin() -> Iterator[dict[str, Any]]:
+def standin() -> dict[str, Any]:
     """The names that the set-up cell leaves where the package cannot be imported."""
     namespace: dict[str, Any] = {"__name__": "__main__"}
     package = sys.modules.pop("alain_magics")
@@ -42,7 +41,7 @@ def standin() -> Iterator[dict[str, Any]]:
         exec("\n".join(line for line in SETUP.splitlines() if not line.startswith("%")), namespace)
     finally:
         sys.modules["alain_magics"] = package
-    yield namespace
+    return namespace
 
 
 @settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])

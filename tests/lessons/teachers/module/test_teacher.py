@@ -68,14 +68,29 @@ def test_six_examples_over_three_objects_are_a_lesson_and_fewer_a_tour(module, p
 def test_without_an_example_that_holds_there_is_nothing_to_teach_and_a_model_is_suggested(
     prover, finish, source, module
 ):
-    with pytest.raises(NothingToTeach, match="nothing to build a lesson on.*--teacher MODEL"):
+    with pytest.raises(NothingToTeach, match=r"nothing to build a lesson on.*--teacher MODEL"):
         plan(module(source, f"nothing_{len(source)}"), prover, finish)
 
 
 def test_examples_that_do_not_hold_are_counted_by_reason(module, prover, finish):
-    source = functions(1) + (
-        "def odd():\n    '''Odd.\n\n    >>> odd()\n    2\n    >>> odd(1)\n    3\n    >>> vary()\n    4\n    '''\n    return 1\n"
-        "def vary():\n    return object()\n"
+    source = (
+        functions(1)
+        + '''
+def odd():
+    """Odd.
+
+    >>> odd()
+    2
+    >>> odd(1)
+    3
+    >>> vary()
+    4
+    """
+    return 1
+
+def vary():
+    return object()
+'''
     )
     _, teacher = plan(module(source, "counted"), prover, finish)
     assert teacher.dropped == {
@@ -120,8 +135,15 @@ def test_the_outline_names_what_is_learned_what_it_rests_on_and_what_is_left_out
     ]
 
 
-def test_the_difficulty_bounds_the_number_of_topics(taught):
-    assert len([s for s in taught("statistics")[1].sections if s.title != "Looking back"]) <= 4
+@pytest.mark.parametrize(("difficulty", "topics"), [("beginner", 4), ("intermediate", 5), ("advanced", 5)])
+def test_the_difficulty_bounds_the_number_of_topics(module, prover, finish, difficulty, topics):
+    source = "\n".join(
+        f'class Box{letter}:\n    def open_{letter}(self):\n        """Open it.\n\n'
+        f'        >>> Box{letter}().open_{letter}()\n        3\n        """\n        return 3\n'
+        for letter in "abcdefg"
+    )
+    outline, _ = plan(module(source, "boxes"), prover, finish, Brief(difficulty))
+    assert len(outline.topics) == topics
 
 
 def test_functions_without_examples_are_called_with_reviewed_inputs_in_a_lesson_only(module, prover, finish):
@@ -146,7 +168,16 @@ def test_a_section_shows_each_object_with_its_cited_summary_and_an_example_that_
 
 
 def test_an_object_whose_only_example_raises_is_told_of_without_code(module, prover, finish):
-    source = "def stop():\n    '''Stop it.\n\n    >>> stop()\n    Traceback (most recent call last):\n    ValueError: no\n    '''\n    raise ValueError('no')\n"
+    source = '''
+def stop():
+    """Stop it.
+
+    >>> stop()
+    Traceback (most recent call last):
+    ValueError: no
+    """
+    raise ValueError("no")
+'''
     document = module(source, "stops")
     outline, teacher = plan(document, prover, finish)
     section = finish(teacher.section(document, Brief(), outline.topics[0]))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import example, given
-from hypothesis import strategies as st
+from hypothesis import example, given, settings
+from hypothesis import strategies as st, settings
 
 from alain_magics.lessons.values import parsed, same_value, shape, workable
 
@@ -56,11 +56,13 @@ def test_values_that_differ_are_two(one, two):
     assert not same_value(two, one)
 
 
+@settings(deadline=None)
 @given(literals)
 def test_every_value_equals_itself(value):
     assert same_value(repr(value), repr(value))
 
 
+@settings(deadline=None)
 @given(st.text() | literals.map(repr), st.text() | literals.map(repr))
 @example("(" * 300, "[" * 300)
 def test_any_two_texts_can_be_compared_in_either_order(one, two):

@@ -30,14 +30,14 @@ def result(views: dict[str, str]) -> dict[str, Any]:
     return {"output_type": "execute_result", "execution_count": None, "metadata": {}, "data": views}
 
 
-def from_outputs(outputs: Iterable[Any]) -> str:
+def from_outputs(outputs: Iterable[dict[str, Any]]) -> str:
     """What the outputs of a cell show as text, without a trailing newline."""
     parts = []
     for output in outputs:
-        if output.output_type == "stream" and output.name == "stdout":
-            parts.append(output.text.rstrip("\n"))
-        elif output.output_type in ("execute_result", "display_data"):
-            parts.append(output.data.get("text/plain", ""))
+        if output["output_type"] == "stream" and output["name"] == "stdout":
+            parts.append(output["text"].rstrip("\n"))
+        elif output["output_type"] in ("execute_result", "display_data"):
+            parts.append(output["data"].get("text/plain", ""))
     return "\n".join(part for part in parts if part)
 
 

@@ -145,7 +145,7 @@ class Reader:
                 self.problems.append(f"{where}: the code was edited, so its proof no longer counts.")
         elif cell.outputs:
             shown = from_outputs(cell.outputs)
-            if shown != from_outputs(_nodes(to_outputs(cell.source, str(fields.get("output", ""))))):
+            if shown != from_outputs(to_outputs(cell.source, str(fields.get("output", "")))):
                 fields["output"] = shown
         return _valid(CodeStep, {**fields, "kind": "code", "source": cell.source}, where)
 
@@ -226,9 +226,3 @@ def _valid(model: type[P], data: dict[str, Any], where: str) -> P:
     except ValidationError as error:
         place = ".".join(str(part) for part in error.errors()[0]["loc"])
         raise NotebookError(f"{where}: what it notes of its lesson is damaged at {place!r}.", _AGAIN) from None
-
-
-def _nodes(outputs: list[dict[str, Any]]) -> list[NotebookNode]:
-    from nbformat import from_dict
-
-    return [from_dict(output) for output in outputs]  # type: ignore[no-untyped-call]

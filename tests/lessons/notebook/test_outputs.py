@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from nbformat import from_dict
 
 from alain_magics.lessons.notebook.outputs import from_outputs, to_outputs
 
@@ -42,7 +41,7 @@ LINES = st.lists(st.text(st.characters(exclude_characters="\n", exclude_categori
 
 @given(st.sampled_from([source for source, _, _ in CASES]), LINES.map("\n".join))
 def test_outputs_read_back_as_the_output_they_were_made_from(source: str, output: str) -> None:
-    assert from_outputs(from_dict(to_outputs(source, output))) == output
+    assert from_outputs(to_outputs(source, output)) == output
 
 
 def test_errors_pictures_and_messages_are_no_output() -> None:
@@ -52,4 +51,4 @@ def test_errors_pictures_and_messages_are_no_output() -> None:
         {"output_type": "error", "ename": "E", "evalue": "", "traceback": []},
         {"output_type": "stream", "name": "stdout", "text": "kept\n"},
     ]
-    assert from_outputs(from_dict(outputs)) == "kept"
+    assert from_outputs(outputs) == "kept"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import example, given
-from hypothesis import strategies as st
+from hypothesis import example, given, settings
+from hypothesis import strategies as st, settings
 
 from alain_magics.errors import SourceError, UnknownSource, UnreadableSource
 from alain_magics.lessons.sources.resolve import Reference, resolve
@@ -79,6 +79,7 @@ def test_a_file_of_another_kind_cannot_be_read(tmp_path, name):
         resolve(name, tmp_path)
 
 
+@settings(deadline=None)
 @given(text=st.text(max_size=40) | st.lists(st.sampled_from(["~", "/", "..", ".", "a", "os", ".md"])).map("".join))
 @example(text="~nobody-of-this-name/card.md")
 @example(text="card\0.md")

@@ -6,8 +6,8 @@ import ast
 import warnings
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, settings
+from hypothesis import strategies as st, settings
 
 from alain_magics.lessons.document import Span
 from alain_magics.lessons.sources.inspector import inspect_module
@@ -168,6 +168,7 @@ def test_a_statement_that_python_warns_of_is_passed_over_in_silence():
     assert heard == []
 
 
+@settings(deadline=None)
 @given(st.text(alphabet=">.` \n#\"'()[]:x1=+~", max_size=60))
 def test_any_text_can_be_searched_for_statements(text):
     for found in parse_statements(text):

@@ -6,8 +6,8 @@ import ast
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, settings
+from hypothesis import strategies as st, settings
 
 from alain_magics.lessons.exercises import check_exercise
 from alain_magics.lessons.schema import Exercise
@@ -167,6 +167,7 @@ def test_constants_beside_the_call_are_named_and_elsewhere_cannot_be_known(expre
     assert other_arguments(expression, "f", "x") == others
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.integers(0, 9), min_size=2)
     | st.lists(st.integers(0, 9), min_size=2).map(tuple)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, settings
+from hypothesis import strategies as st, settings
 
 from alain_magics.lessons.document import Span
 from alain_magics.lessons.quality import judge
@@ -294,6 +294,7 @@ def mutant(value: int) -> tuple[Mutant, str, Run]:
     )
 
 
+@settings(deadline=None)
 @given(
     key=st.integers(-9, 9),
     values=st.lists(st.integers(-9, 9), min_size=3, unique=True),

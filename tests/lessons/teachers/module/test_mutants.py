@@ -6,8 +6,8 @@ import ast
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, settings
+from hypothesis import strategies as st, settings
 
 from alain_magics.lessons.document import Span
 from alain_magics.lessons.sources.inspector import inspect_module
@@ -230,6 +230,7 @@ def same(one: object, two: object) -> bool:
     return type(one) is type(two) and one == two
 
 
+@settings(deadline=None)
 @given(examples())
 def test_every_mutant_is_python_differs_from_the_example_and_says_truly_in_what(example):
     found = MUTATOR.mutants(example)

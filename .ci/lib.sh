@@ -43,9 +43,12 @@ as_root() {
 }
 
 system_packages() {
-  local missing=()
+  local missing=() tool
   command -v chromium >/dev/null || missing+=(chromium)
   command -v bwrap >/dev/null || missing+=(bubblewrap)
+  for tool in strace zsh fish; do # which acknowledgement waits for the disk; completion in real shells
+    command -v "$tool" >/dev/null || missing+=("$tool")
+  done
   python3 -c 'import ensurepip' 2>/dev/null || missing+=(python3-venv)
   if ((${#missing[@]})); then
     as_root apt-get update -qq

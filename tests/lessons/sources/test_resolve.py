@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import example, given, settings
-from hypothesis import strategies as st, settings
+from hypothesis import strategies as st
 
 from alain_magics.errors import SourceError, UnknownSource, UnreadableSource
 from alain_magics.lessons.sources.resolve import Reference, resolve

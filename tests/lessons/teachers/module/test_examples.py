@@ -7,7 +7,7 @@ import warnings
 
 import pytest
 from hypothesis import given, settings
-from hypothesis import strategies as st, settings
+from hypothesis import strategies as st
 
 from alain_magics.lessons.document import Span
 from alain_magics.lessons.sources.inspector import inspect_module

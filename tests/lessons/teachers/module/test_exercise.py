@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from hypothesis import given, settings
-from hypothesis import strategies as st, settings
+from hypothesis import strategies as st
 
 from alain_magics.lessons.exercises import check_exercise
 from alain_magics.lessons.schema import Exercise
@@ -132,6 +132,28 @@ def test_statements_between_data_and_result_stay_in_the_function(module, prover,
 def test_no_exercise_where_its_tests_would_not_tell_right_from_wrong(module, prover, finish, name, body, documented):
     source = f'def make(data):\n    """Make it.\n\n    >>> make([1, 2, 3])\n    {documented}\n    """\n    {body}\n'
     assert make(module(source, f"exercise_{name}"), prover, finish, "make([1, 2, 3])") is None
+
+
+def test_no_exercise_that_another_function_would_solve(module, prover, finish):
+    source = "".join(
+        f'def total_{name}(data):\n    """Add up {name}.\n\n    >>> total_{name}([1, 2, 3])\n    6\n    """\n    return sum(data)\n'
+        for name in ("here", "there")
+    )
+    assert make(module(source, "exercise_twins"), prover, finish, "total_here([1, 2, 3])") is None
+
+
+def test_no_exercise_that_the_data_itself_would_solve(module, prover, finish):
+    source = '''def same(data):
+    """Give it back as it is.
+
+    >>> data = [1, 2, 3]
+    >>> data = data[::-1]
+    >>> same(data)
+    [3, 2, 1]
+    """
+    return list(data)
+'''
+    assert make(module(source, "exercise_same"), prover, finish, "same(data)") is None
 
 
 def test_no_exercise_without_a_summary_to_say_what_is_needed(module, prover, finish):

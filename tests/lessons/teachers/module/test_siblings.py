@@ -70,6 +70,11 @@ def test_siblings_come_nearest_first_and_never_include_the_object_itself(kit):
     assert siblings.of("kit.shares") == []
 
 
+def test_parameters_alone_or_a_stem_alone_make_no_siblings():
+    siblings = Siblings(document_of("def add(item): pass\ndef take(item): pass\ndef add_all(items, more): pass"))
+    assert [siblings.of(f"sample.{name}") for name in ("add", "take", "add_all")] == [[], [], []]
+
+
 def test_an_unknown_object_has_no_siblings(kit):
     assert Siblings(kit).of("kit.nowhere") == []
     assert Siblings(kit).near("kit.nowhere") == []

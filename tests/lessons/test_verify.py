@@ -282,7 +282,7 @@ def test_an_exercise_that_cannot_be_solved_or_is_solved_already_is_found(exercis
     wrong = exercise.tests[0].model_copy(update={"output": "'something else'"})
     for fields in (
         {"solution": exercise.starter},
-        {"solution": exercise.solution.replace(", 2", ", 1")},
+        {"solution": exercise.starter.replace("...", "7")},
         {"starter": exercise.solution},
         {"tests": []},
         {"tests": [wrong, *exercise.tests[1:]]},

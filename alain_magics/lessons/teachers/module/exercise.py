@@ -116,8 +116,9 @@ class ExerciseMaker:
         """Identity fails, and so do four fifths of the mutants of the blanked expression."""
         named = hoist(self._document, example)
         wrong = [argument]
-        wrong += [m.source for m in self._mutator.mutants(named) if m.setup == named.setup and m.how != "other data"]
-        imports = {m.source: m.imports for m in self._mutator.mutants(named)}
+        mutants = [mutant for mutant in self._mutator.mutants(named) if mutant.setup == named.setup]
+        wrong += [mutant.source for mutant in mutants if mutant.how not in ("other data", "printed, not shown")]
+        imports = {mutant.source: mutant.imports for mutant in mutants}
         killed = 0
         for expression in wrong[:12]:
             head = function_source(imports.get(expression, example.imports), argument, body, expression)

@@ -135,11 +135,16 @@ def test_no_exercise_where_its_tests_would_not_tell_right_from_wrong(module, pro
 
 
 def test_no_exercise_that_another_function_would_solve(module, prover, finish):
-    source = "".join(
-        f'def total_{name}(data):\n    """Add up {name}.\n\n    >>> total_{name}([1, 2, 3])\n    6\n    """\n    return sum(data)\n'
-        for name in ("here", "there")
-    )
-    assert make(module(source, "exercise_twins"), prover, finish, "total_here([1, 2, 3])") is None
+    one = 'def add_up(data):\n    """Add up.\n\n    >>> add_up([1, 2, 3])\n    6\n    """\n    return sum(data)\n'
+    document = module(one + one.replace("add_up", "add_down"), "exercise_twins")
+    assert make(document, prover, finish, "add_up([1, 2, 3])") is None
+
+
+def test_a_function_like_no_other_makes_an_exercise(module, prover, finish, solved):
+    source = 'def alone(data):\n    """Add up.\n\n    >>> alone([1, 2, 3])\n    6\n    """\n    return sum(data)\n'
+    exercise = make(module(source, "exercise_alone"), prover, finish, "alone([1, 2, 3])")
+    assert solved(exercise, exercise.solution)
+    assert not solved(exercise, blanked(exercise, "print(alone(data))"))
 
 
 def test_no_exercise_that_the_data_itself_would_solve(module, prover, finish):

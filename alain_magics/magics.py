@@ -72,15 +72,17 @@ class AlainMagics(Magics):
     def _run(self, line: str, cell: str | None) -> Result | None:
         from alain_magics.commands.arguments import Help, parse, split
         from alain_magics.commands.base import Context
+        from alain_magics.commands.interpolate import interpolate
         from alain_magics.display import NotebookView, Result, shell_view, show, show_notices
         from alain_magics.workspace import open_workspace
 
-        asked = parse(split(line), PROGRAM)
+        names = self._namespace()
+        asked = parse([interpolate(word, names).text for word in split(line)], PROGRAM)
         if isinstance(asked, Help):
             print(asked.text)
             return None
         workspace = open_workspace()
-        context = Context(workspace, cell, self._namespace(), asked.consent)
+        context = Context(workspace, cell, names, asked.consent)
         view = NotebookView() if hasattr(self.shell, "kernel") else shell_view()
         try:
             return Result(show(asked.command, context, asked.request, view), asked.json)

@@ -47,7 +47,7 @@ async def run(context: Context, request: GenerateRequest) -> AsyncIterator[Event
     workspace = context.workspace
     settings = workspace.settings_with(difficulty=request.difficulty, isolation=request.isolation or None)
     reference = resolve(request.source, workspace.folder)
-    target = workspace.folder / (request.output or f"{reference.name}-lesson.ipynb")
+    target = workspace.folder / Path(request.output or f"{reference.name}-lesson.ipynb").expanduser()
     check_target(target)
     sandbox = workspace.sandbox(settings)
     job = workspace.jobs.start("generate", request.model_dump())
@@ -70,11 +70,11 @@ async def run(context: Context, request: GenerateRequest) -> AsyncIterator[Event
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
         }
         write_notebook(target, dumps(to_notebook(lesson, machine=machine)), force=request.force)
-    except (AlainError, OSError) as error:
-        workspace.jobs.fail(job, str(error))
-        raise
     except asyncio.CancelledError:
         workspace.jobs.cancel(job)
+        raise
+    except BaseException as error:
+        workspace.jobs.fail(job, str(error))
         raise
     data = summary(lesson, target, machine)
     workspace.jobs.finish(job, data)
@@ -101,7 +101,7 @@ def write_notebook(target: Path, text: str, *, force: bool) -> None:
     from alain_magics.lessons.notebook import same_lesson
     from alain_magics.store.files import atomic_write
 
-    if target.exists() and same_lesson(target.read_bytes(), text):
+    if target.exists() and not force and same_lesson(target.read_bytes(), text):
         return
     atomic_write(target, text.encode(), force=force)
 

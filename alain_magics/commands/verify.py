@@ -15,6 +15,7 @@ from alain_magics.errors import AlainError, ConsentNeeded, NotebookError
 
 if TYPE_CHECKING:
     from alain_magics.lessons.document import Document
+    from alain_magics.lessons.proving import Prover
     from alain_magics.lessons.schema import Lesson
     from alain_magics.lessons.sources.resolve import Reference
     from alain_magics.lessons.verify import Check
@@ -40,7 +41,6 @@ class VerifyRequest(Request):
 
 async def run(context: Context, request: VerifyRequest) -> AsyncIterator[Event]:
     """Read the lesson, ask for consent if it was not made here, run it all again in the sandbox, report."""
-    from alain_magics.lessons.proving import Prover
     from alain_magics.lessons.verify import verify_lesson
 
     started = time.monotonic()
@@ -57,8 +57,7 @@ async def run(context: Context, request: VerifyRequest) -> AsyncIterator[Event]:
     yield Progress(f"reading the source {lesson.source.ref}", 0, total)
     document, reference = await find_source(lesson, path, request.source, workspace, sandbox)
     checks: list[Check] = []
-    async with prover_for(lesson, document, reference, sandbox) as prover:
-        assert isinstance(prover, Prover)
+    async with prover_for(document, reference, sandbox) as prover:
         async for check in verify_lesson(lesson, prover, document):
             checks.append(check)
             yield Progress(f"checking {check.kind} {check.step}", len(checks), total)
@@ -100,26 +99,26 @@ async def find_source(
     lesson: Lesson, path: Path, given: str, workspace: Workspace, sandbox: Sandbox
 ) -> tuple[Document | None, Reference | None]:
     """The document that the lesson was made from, if it is still at hand."""
-    from alain_magics.lessons.sources.resolve import resolve
+    from alain_magics.lessons.sources.resolve import is_dotted_name, resolve
     from alain_magics.lessons.teachers.offline import read_source
 
     if given:
         reference = resolve(given, workspace.folder)
         return await read_source(reference, sandbox), reference
-    file = str((lesson.source.model_extra or {}).get("file", ""))
-    name = Path(file).name if lesson.source.kind == "card" else lesson.source.ref
+    card = Path(lesson.source.file).name if lesson.source.kind == "card" else ""
+    module = lesson.source.ref if lesson.source.kind == "module" and is_dotted_name(lesson.source.ref) else ""
     for folder in (path.parent, workspace.folder):
-        if lesson.source.kind == "card" and not (name and (folder / name).is_file()):
+        if not module and not (card and (folder / card).is_file()):
             continue
         try:
-            reference = resolve(name, folder)
+            reference = resolve(module or f"./{card}", folder)
             return await read_source(reference, sandbox), reference
         except AlainError:
             continue
     return None, None
 
 
-def prover_for(lesson: Lesson, document: Document | None, reference: Reference | None, sandbox: Sandbox) -> Any:
+def prover_for(document: Document | None, reference: Reference | None, sandbox: Sandbox) -> Prover:
     """A prover for the lesson's programs, with its source imported where it is a module."""
     from alain_magics.lessons.proving import Prover
     from alain_magics.lessons.teachers.offline import open_prover

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from alain_magics.errors import NothingToTeach
 from alain_magics.lessons.document import Document
+from alain_magics.lessons.quality import lint
 from alain_magics.lessons.schema import CodeStep, Exercise, Lesson, Question, Section, TextStep
 from alain_magics.lessons.selection import FEWEST_FORMS, FEWEST_QUESTIONS, Selection
 from alain_magics.lessons.teachers.base import Brief, Outline, Teacher
@@ -37,6 +38,10 @@ async def write_lesson(document: Document, teacher: Teacher, brief: Brief) -> As
     for number, topic in enumerate(outline.topics):
         yield Stage(f"writing and checking {topic.title}", number, len(outline.topics))
         section = await teacher.section(document, brief, topic)
+        for step in [step for step in section.steps if isinstance(step, TextStep)]:
+            if findings := lint(step.markdown):
+                section.steps.remove(step)
+                selection.drop(f"{findings[0].code} {findings[0].name}")
         above = "\n".join(step.markdown for step in section.steps if isinstance(step, TextStep))
         candidates = await teacher.questions(document, brief, topic)
         sections.append(section)
@@ -52,6 +57,7 @@ async def write_lesson(document: Document, teacher: Teacher, brief: Brief) -> As
         place(section, [question for question in chosen if question not in last])
         recall += last
         section.steps += tasks[:budget]
+        selection.drop("more than the lesson needs", len(tasks[budget:]))
         budget -= min(budget, len(tasks))
     sections.append(Section(title="Looking back", steps=list(recall)))
     yield finish(document, teacher, brief, outline, sections, selection)

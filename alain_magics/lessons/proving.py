@@ -48,9 +48,15 @@ class Prover:
         self.versions = {"python": python_version(), **(versions or {})}
 
     async def __aenter__(self) -> Prover:
-        for seed in SEEDS:
-            session = self._sandbox.session(imports=self._imports, seed=seed, limits=self._limits, paths=self._paths)
-            self._sessions.append(await self._stack.enter_async_context(session))
+        try:
+            for seed in SEEDS:
+                session = self._sandbox.session(
+                    imports=self._imports, seed=seed, limits=self._limits, paths=self._paths
+                )
+                self._sessions.append(await self._stack.enter_async_context(session))
+        except BaseException:
+            await self._stack.aclose()
+            raise
         return self
 
     async def __aexit__(

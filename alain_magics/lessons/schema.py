@@ -197,10 +197,11 @@ class Section(Part):
 
 
 class Provenance(Part):
-    """Where a source comes from. ``sha256`` is that of the document's text."""
+    """Where a source comes from. ``sha256`` is that of the document's text, ``file`` the name of a file that was read."""
 
     kind: str
     ref: str
+    file: str = ""
     revision: str = ""
     sha256: str = ""
     licence: str = ""

@@ -25,7 +25,6 @@ class Selection:
 
     difficulty: Difficulty
     seed: int
-    made: int = 0
     dropped: dict[str, int] = field(default_factory=dict)
     flaws: dict[str, list[str]] = field(default_factory=dict)
     topics: list[list[Question]] = field(default_factory=list)
@@ -37,7 +36,6 @@ class Selection:
 
     def add_topic(self, candidates: list[Question | Exercise], above: str) -> list[Exercise]:
         """Judge the candidates of a topic, ``above`` being its prose; return its exercises."""
-        self.made += len(candidates)
         kept = []
         for candidate in candidates:
             if isinstance(candidate, Exercise):
@@ -45,8 +43,8 @@ class Selection:
             question = mend(candidate)
             verdict = judge(question, above)
             if not verdict.kept:
-                for finding in verdict.rejected or verdict.flagged:
-                    self.drop(f"{finding.code} {finding.name}")
+                worst = verdict.findings[0]
+                self.drop(f"{worst.code} {worst.name}")
                 continue
             kept.append(question.model_copy(update={"id": question.content_id()}))
         self.topics.append(kept)
@@ -107,9 +105,10 @@ class Selection:
 
     def report(self, questions: list[Question], exercises: int) -> QualityReport:
         """What was made, kept and dropped, and the bars over the questions that were kept."""
+        kept = len(questions) + exercises
         return QualityReport(
-            made=self.made,
-            kept=len(questions) + exercises,
+            made=kept + sum(self.dropped.values()),
+            kept=kept,
             dropped=dict(sorted(self.dropped.items())),
             flaws=self.flaws,
             bars=bars(questions),

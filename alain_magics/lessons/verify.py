@@ -109,7 +109,9 @@ async def _check_question(question: Question, prover: Prover, document: Document
     if question.id != question.content_id():
         problems.append("it was changed after it was checked")
     if question.proof is None:
-        if not question.citations:
+        if question.form != "single":
+            problems.append("no program proves it")
+        elif not question.citations:
             problems.append("it has neither a proof nor a citation")
         return Check(question.id, "question", False, tuple(problems), stale)
     found, versions = await _check_proof(question.proof, prover)
@@ -132,7 +134,7 @@ def question_problems(question: Question, proof: Proof) -> list[str]:
         return problems
     right = by_option[key]
     asked = f"{question.code}\n{question.options[key].text}" if question.form == "call" else question.code
-    if without_imports(asked) != without_imports(right.code):
+    if question.form != "single" and without_imports(asked) != without_imports(right.code):
         problems.append("the proof is about other code than the question shows")
     for number, option in enumerate(question.options):
         run = by_option[number]
@@ -150,7 +152,7 @@ def question_problems(question: Question, proof: Proof) -> list[str]:
         for number, option in enumerate(question.options):
             lines = by_option[number].code.splitlines() or [""]
             line = lines[(right.line or 1) - 1] if number == key else lines[-1]
-            if not right.error or option.text != f"{line}  # {right.error}":
+            if not right.error or option.text != line:
                 problems.append(f"option {number + 1} is not the line that was run")
     return problems
 
@@ -170,7 +172,12 @@ def _numeric_problems(question: Question, proof: Proof) -> list[str]:
         return ["no program gives the answer"]
     if not question.answer - question.tolerance <= value <= question.answer + question.tolerance:
         return [f"its program gives {value}, the key says {question.answer}"]
-    return []
+    slips = {run.option: run.output for run in proof.runs if run.option is not None}
+    return [
+        f"no program gives the slip {option.text}"
+        for number, option in enumerate(question.options)
+        if not same_value(slips.get(number, ""), option.text)
+    ]
 
 
 async def _check_exercise(exercise: Exercise, prover: Prover, document: Document | None) -> Check:

@@ -62,7 +62,10 @@ def read_card(path: Path) -> CardDocument:
         title=_title(record, [heading.title for heading in body.headings], path),
         text=text,
         provenance=Provenance(
-            kind="card", ref=str(record.get("id") or _printable(path.name)), revision=str(record.get("sha", ""))
+            kind="card",
+            ref=str(record.get("id") or _printable(path.name)),
+            file=_printable(path.name),
+            revision=str(record.get("sha", "")),
         ),
         headings=body.headings,
         code_blocks=body.code_blocks,

@@ -28,6 +28,11 @@ class Reference:
     paths: tuple[Path, ...] = ()
 
 
+def is_dotted_name(text: str) -> bool:
+    """Whether a text could be the name of a module."""
+    return bool(_MODULE.match(text))
+
+
 def resolve(text: str, folder: Path) -> Reference:
     """Find the source that ``text`` names, files relative to ``folder``.
 
@@ -81,11 +86,12 @@ def _of_file(text: str, path: Path) -> Reference:
 
 
 def _installed(name: str) -> bool:
-    """Whether the top-level package can be found; nothing is imported."""
+    """Whether the top-level package can be found; nothing is imported. A folder without ``__init__.py`` is none."""
     try:
-        return importlib.util.find_spec(name.partition(".")[0]) is not None
+        spec = importlib.util.find_spec(name.partition(".")[0])
     except (ImportError, ValueError, AttributeError):
         return False
+    return spec is not None and (spec.origin is not None or "." in name)
 
 
 def _top_level() -> set[str]:

@@ -154,12 +154,29 @@ class ItemMaker:
             for n, (_, run) in enumerate(chosen)
         ]
         stem = f"Which call gives `{target}`" + (" here?" if example.setup else f", with `{self._document.name}`?")
+        subject = self._subject(chosen[0][0], example)
         return self._question(
-            example, form="call", stem=stem, code="\n".join(example.setup), options=options, runs=proven
+            replace(example, calls=(subject,) if subject else ()),
+            form="call",
+            stem=stem,
+            code="\n".join(example.setup),
+            options=options,
+            runs=proven,
         )
 
+    def _subject(self, source: str, example: Example) -> str:
+        """The public object that a changed call is about: the function it calls, or the method's near namesake."""
+        known = {path.rpartition(".")[2]: path for path in reversed(example.calls)}
+        for path in example.calls:
+            known |= {near.name: near.path for near in self._siblings.of(path) if near.name not in known}
+        for node in ast.walk(ast.parse(source)):
+            name = ast.unparse(node.func).rpartition(".")[2] if isinstance(node, ast.Call) else ""
+            if name in known:
+                return known[name]
+        return ""
+
     async def error(self, example: Example, imports: tuple[str, ...], lines: Sequence[str]) -> Question | None:
-        """Which line raises first, and with what? ``lines`` are statements of one line each, one of which raises.
+        """Which line raises first? ``lines`` are statements of one line each, one of which raises.
 
         Each other line is shown not to raise by the program up to it without the line that does.
         """
@@ -191,11 +208,11 @@ class ItemMaker:
                 if result.error:
                     says = f"It would raise `{result.error}`, but an earlier line ends the program first."
                 runs.append(run_of(program, result, how="without the line that raises", option=n))
-            options.append(Option(text=f"{line}  # {whole.error}", correct=n == first, feedback=says))
+            options.append(Option(text=line, correct=n == first, feedback=says))
         return self._question(
             replace(example, imports=imports),
             form="error",
-            stem="Which line raises the first exception, and which one?",
+            stem="Which line raises the first exception?",
             code=shown,
             options=options,
             runs=runs,

@@ -7,6 +7,7 @@ import re
 from alain_magics.errors import NothingToTeach
 from alain_magics.lessons.document import ApiObject, Document, Span
 from alain_magics.lessons.proving import Prover, run_of
+from alain_magics.lessons.quality import lint
 from alain_magics.lessons.schema import CodeStep, Exercise, Question, Section, TextStep, content_hash
 from alain_magics.lessons.sources.module import ModuleDocument
 from alain_magics.lessons.teachers.base import Brief, Outline, Topic
@@ -19,6 +20,7 @@ from alain_magics.lessons.teachers.module.mutants import Mutant, Mutator
 from alain_magics.lessons.teachers.module.notices import NoticeMaker
 from alain_magics.lessons.teachers.module.siblings import Siblings
 from alain_magics.lessons.teachers.module.topics import Group, group_topics
+from alain_magics.text import as_markdown
 
 EXAMPLES_FOR_LESSON = 6
 OBJECTS_FOR_LESSON = 3
@@ -104,8 +106,8 @@ class ModuleTeacher:
             example = shown_example(group.examples[item.path])
             notice = await notices.notice(example) if not example.raises else None
             markdown = f"**`{signature(self._document, item)}`**"
-            if item.summary:
-                markdown += f" — {item.summary}"
+            if item.summary and not lint(item.summary):
+                markdown += f" — {as_markdown(item.summary)}"
             if notice:
                 markdown += f"\n\nNotice: {notice.sentence}"
             citations = [self._document.cite(item.summary_span, item.path)] if item.summary else []
@@ -245,4 +247,4 @@ def _reference(document: ModuleDocument) -> str:
 def _not_covered(document: ModuleDocument, groups: list[Group]) -> list[str]:
     taught = {item.path for group in groups for item in group.objects}
     rest = [item for item in document.objects if not item.owner and item.path not in taught and item.summary]
-    return [f"`{item.name}`: {item.summary}" for item in rest[:4]]
+    return [f"`{item.name}`: {as_markdown(item.summary)}" for item in rest[:4]]

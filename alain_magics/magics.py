@@ -13,7 +13,7 @@ from IPython.core.completer import CompletionContext, SimpleCompletion, SimpleMa
 from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_expand
 from traitlets import TraitError, TraitType
 
-from alain_magics.errors import AlainError
+from alain_magics.errors import AlainError, UsageError
 from alain_magics.settings import SETTINGS, Setting, configured, nearest
 
 if TYPE_CHECKING:
@@ -81,6 +81,8 @@ class AlainMagics(Magics):
         if isinstance(asked, Help):
             print(asked.text)
             return None
+        if cell is not None and not asked.command.takes_cell:
+            raise UsageError(f"%%alain {asked.command.name} takes no cell.", f"Use %alain {asked.command.name}.")
         workspace = open_workspace()
         context = Context(workspace, cell, names, asked.consent)
         view = NotebookView() if hasattr(self.shell, "kernel") else shell_view()

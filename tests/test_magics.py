@@ -95,10 +95,16 @@ def test_a_command_sees_the_users_names_and_not_those_of_ipython(shell, plugin):
     assert shell.run_cell_magic("alain", "ask --yes", "x").data["names"] == ["mine", "quit"]
 
 
-def test_braces_and_dollars_of_a_line_are_not_expanded(shell, plugin):
-    shell.user_ns["to"] = 5
-    error, _ = errors_of(shell, "%alain count {to}")
-    assert "cannot be '{to}'" in str(error)
+def test_the_name_of_a_variable_in_braces_is_replaced_in_a_line_and_nothing_else(shell, plugin):
+    shell.user_ns["to"] = 2
+    assert shell.run_line_magic("alain", "count {to}").data == {"counted": 2}
+    error, _ = errors_of(shell, "%alain count $to{nobody}")
+    assert "cannot be '$to{nobody}'" in str(error)
+
+
+def test_a_cell_that_a_verb_has_no_use_for_is_refused(shell, plugin):
+    error, _ = errors_of(shell, "%%alain count 2\nforgotten")
+    assert "takes no cell" in str(error)
 
 
 @pytest.mark.parametrize(

@@ -67,11 +67,15 @@ class Context:
 
 @dataclass(frozen=True)
 class Command:
-    """A verb: its name, one line of help, its request and its run; ``exposed`` to the server or not."""
+    """A verb: its name, one line of help, its request and its run.
+
+    ``exposed``: the server may run it. ``takes_cell``: it does something with the text of a cell.
+    """
 
     name: str
     summary: str
     request: type[Request]
     run: Callable[[Context, Any], AsyncIterator[Event]]
     exposed: bool = False
+    takes_cell: bool = False
     examples: tuple[str, ...] = ()

@@ -8,7 +8,7 @@ import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -32,7 +32,7 @@ class GenerateRequest(Request):
     force: bool = Field(False, description="overwrite a file that holds something else")
     difficulty: Difficulty | None = Field(None, description="for whom the lesson is")
     seed: int = Field(0, description="another seed puts the options in another order")
-    isolation: str = Field("", description="auto, isolated or limited: where the lesson's code runs")
+    isolation: Literal["auto", "isolated", "limited"] | None = Field(None, description="where the lesson's code runs")
 
 
 async def run(context: Context, request: GenerateRequest) -> AsyncIterator[Event]:
@@ -45,7 +45,7 @@ async def run(context: Context, request: GenerateRequest) -> AsyncIterator[Event
 
     started = time.monotonic()
     workspace = context.workspace
-    settings = workspace.settings_with(difficulty=request.difficulty, isolation=request.isolation or None)
+    settings = workspace.settings_with(difficulty=request.difficulty, isolation=request.isolation)
     reference = resolve(request.source, workspace.folder)
     target = workspace.folder / Path(request.output or f"{reference.name}-lesson.ipynb").expanduser()
     check_target(target)
@@ -76,7 +76,7 @@ async def run(context: Context, request: GenerateRequest) -> AsyncIterator[Event
     except BaseException as error:
         workspace.jobs.fail(job, str(error))
         raise
-    data = summary(lesson, target, machine)
+    data = summary(lesson, str(reference.path or reference.name), target, machine)
     workspace.jobs.finish(job, data)
     yield Partial("lesson", {"title": lesson.title, "path": str(target)})
     yield Done(data, as_text(lesson, target, machine))
@@ -106,12 +106,13 @@ def write_notebook(target: Path, text: str, *, force: bool) -> None:
     atomic_write(target, text.encode(), force=force)
 
 
-def summary(lesson: Lesson, target: Path, machine: dict[str, Any]) -> dict[str, Any]:
-    """What was made, as plain data."""
+def summary(lesson: Lesson, source: str, target: Path, machine: dict[str, Any]) -> dict[str, Any]:
+    """What was made from what, as plain data."""
     questions = lesson.questions()
     kinds = [step.kind for step in lesson.steps()]
     return {
         "path": str(target),
+        "source": source,
         "lesson": content_hash(lesson.model_dump(mode="json")),
         "kind": lesson.kind,
         "title": lesson.title,
@@ -130,7 +131,7 @@ def summary(lesson: Lesson, target: Path, machine: dict[str, Any]) -> dict[str, 
 
 def as_text(lesson: Lesson, target: Path, machine: dict[str, Any]) -> str:
     """The same for people."""
-    name = "a lesson" if lesson.kind == "lesson" else "a short tour (its documentation has few examples that run)"
+    name = "a lesson" if lesson.kind == "lesson" else "what can be checked is too little for a lesson: a tour"
     failed = [bar.name for bar in lesson.quality.bars if not bar.passed]
     lines = [
         f"{lesson.title} — {name} of about {lesson.minutes} minutes",

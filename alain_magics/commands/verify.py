@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
@@ -36,7 +36,7 @@ class VerifyRequest(Request):
         description="the module or model card that the lesson was made from, if it is not where it was",
         json_schema_extra={"complete": "source"},
     )
-    isolation: str = Field("", description="auto, isolated or limited: where the lesson's code runs")
+    isolation: Literal["auto", "isolated", "limited"] | None = Field(None, description="where the lesson's code runs")
 
 
 async def run(context: Context, request: VerifyRequest) -> AsyncIterator[Event]:
@@ -46,16 +46,23 @@ async def run(context: Context, request: VerifyRequest) -> AsyncIterator[Event]:
     started = time.monotonic()
     workspace = context.workspace
     path = workspace.folder / Path(request.file).expanduser()
-    lesson = read_lesson(path, request.file)
-    if "execute" not in context.consent and not made_here(workspace, lesson):
+    lesson, edits = read_lesson(path, request.file)
+    made = made_here(workspace, lesson)
+    if "execute" not in context.consent and made is None:
         raise ConsentNeeded(
-            f"{request.file} was not made here, and verifying it runs its code (in the sandbox).",
+            f"{request.file} was not made here or was changed since, and verifying it runs its code (in the sandbox).",
             "If you want that, add --yes.",
         )
-    sandbox = workspace.sandbox(workspace.settings_with(isolation=request.isolation or None))
+    sandbox = workspace.sandbox(workspace.settings_with(isolation=request.isolation))
     total = len(lesson.steps())
     yield Progress(f"reading the source {lesson.source.ref}", 0, total)
-    document, reference = await find_source(lesson, path, request.source, workspace, sandbox)
+    document, reference = await find_source(
+        lesson,
+        request.source,
+        [path.parent / Path(lesson.source.file).name, Path((made or {}).get("source", ""))],
+        workspace,
+        sandbox,
+    )
     checks: list[Check] = []
     async with prover_for(document, reference, sandbox) as prover:
         async for check in verify_lesson(lesson, prover, document):
@@ -65,12 +72,13 @@ async def run(context: Context, request: VerifyRequest) -> AsyncIterator[Event]:
     if document is not None and document.provenance.sha256 != lesson.source.sha256:
         stale.insert(0, f"{lesson.source.ref} changed since the lesson was made")
     data = report(checks, stale, sandbox.level, time.monotonic() - started, source_found=document is not None)
+    data["edited"] = edits
     yield Done(data, as_text(request.file, data), exit_status=int(bool(data["failed"] or stale)))
 
 
-def read_lesson(path: Path, shown: str) -> Lesson:
-    """The lesson of a notebook; :class:`NotebookError` in one line for whatever is none."""
-    from alain_magics.lessons.notebook import from_notebook, loads
+def read_lesson(path: Path, shown: str) -> tuple[Lesson, list[str]]:
+    """The lesson of a notebook and what was edited in it; :class:`NotebookError` in one line for whatever is none."""
+    from alain_magics.lessons.notebook import from_notebook, loads, problems
 
     if path.is_dir():
         raise NotebookError(f"{shown} is a folder.", "Give a notebook.")
@@ -84,34 +92,39 @@ def read_lesson(path: Path, shown: str) -> Lesson:
         raise NotebookError(f"{shown} cannot be read: {error.strerror}.", "Check its permissions.") from error
     if not content.strip():
         raise NotebookError(f"{shown} is empty.", "Give a lesson notebook.")
-    return from_notebook(loads(content))
+    notebook = loads(content)
+    lesson = from_notebook(notebook)
+    if all(step.kind == "text" for step in lesson.steps()):
+        raise NotebookError(f"{shown} holds no code, question or exercise to verify.", "Give a lesson notebook.")
+    return lesson, problems(notebook)
 
 
-def made_here(workspace: Workspace, lesson: Lesson) -> bool:
-    """Whether this user generated exactly this lesson."""
+def made_here(workspace: Workspace, lesson: Lesson) -> dict[str, Any] | None:
+    """What ``generate`` said when this user made exactly this lesson; ``None`` for a lesson of somebody else."""
     from alain_magics.lessons.schema import content_hash
 
     mine = content_hash(lesson.model_dump(mode="json"))
-    return any(result.get("lesson") == mine for result in workspace.jobs.results("generate"))
+    return next((result for result in workspace.jobs.results("generate") if result.get("lesson") == mine), None)
 
 
 async def find_source(
-    lesson: Lesson, path: Path, given: str, workspace: Workspace, sandbox: Sandbox
+    lesson: Lesson, given: str, cards: list[Path], workspace: Workspace, sandbox: Sandbox
 ) -> tuple[Document | None, Reference | None]:
-    """The document that the lesson was made from, if it is still at hand."""
+    """The document that the lesson was made from, if it is still at hand: as given, else a module, else a card."""
     from alain_magics.lessons.sources.resolve import is_dotted_name, resolve
     from alain_magics.lessons.teachers.offline import read_source
 
     if given:
         reference = resolve(given, workspace.folder)
         return await read_source(reference, sandbox), reference
-    card = Path(lesson.source.file).name if lesson.source.kind == "card" else ""
-    module = lesson.source.ref if lesson.source.kind == "module" and is_dotted_name(lesson.source.ref) else ""
-    for folder in (path.parent, workspace.folder):
-        if not module and not (card and (folder / card).is_file()):
-            continue
+    names = []
+    if lesson.source.kind == "module" and is_dotted_name(lesson.source.ref):
+        names = [lesson.source.ref]
+    elif lesson.source.kind == "card":
+        names = [str(card) for card in cards if card.suffix and card.is_file()]
+    for name in names:
         try:
-            reference = resolve(module or f"./{card}", folder)
+            reference = resolve(name, workspace.folder)
             return await read_source(reference, sandbox), reference
         except AlainError:
             continue
@@ -133,7 +146,7 @@ def report(checks: list[Check], stale: list[str], level: str, seconds: float, *,
     total, passed, executed = Counter[str](), Counter[str](), Counter[str]()
     for check in checks:
         total[check.kind] += 1
-        passed[check.kind] += not check.problems
+        passed[check.kind] += not check.problems and (check.executed or source_found)
         executed[check.kind] += check.executed
     return {
         "code_steps": total["code"],
@@ -164,6 +177,7 @@ def as_text(name: str, data: dict[str, Any]) -> str:
     ]
     lines += [f"  failed: {item['kind']} {item['step']}: {'; '.join(item['problems'])}" for item in data["failed"]]
     lines += [f"  stale: {text}" for text in data["stale"]]
+    lines += [f"  edited: {text}" for text in data["edited"]]
     if not data["source_found"]:
         lines.append("  its source is not at hand, so citations were not looked up (give it with --source)")
     return "\n".join(lines)

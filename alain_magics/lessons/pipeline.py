@@ -98,7 +98,7 @@ def finish(
     if not steps:
         raise NothingToTeach(
             f"Nothing that {document.title} says could be checked, so there is nothing to build a lesson on.",
-            "Write it with a model: --teacher MODEL.",
+            "Such sources need a model as teacher (--teacher MODEL, in a later version).",
         )
     enough = len(questions) >= FEWEST_QUESTIONS and len({question.form for question in questions}) >= FEWEST_FORMS
     kind = "lesson" if outline.kind == "lesson" and enough else "tour"

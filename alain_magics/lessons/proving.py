@@ -86,6 +86,13 @@ class Prover:
             one if _shown(one) == _shown(two) and stable(one) else None for one, two in zip(first, second, strict=True)
         ]
 
+    def why_not(self, code: str) -> str:
+        """Why a program that was run could not be reproduced: what stopped it, or that its output changes."""
+        outcome = self._known[0][code]
+        if outcome.error in _ACCIDENTS:
+            return f"{outcome.error}: {outcome.message}"
+        return "its output differs from run to run"
+
     def proof(self, runs: list[Run]) -> Proof:
         """Seal runs as a proof that names versions, seeds and the isolation that was reached."""
         level = self._sessions[0].level

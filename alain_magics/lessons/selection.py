@@ -11,7 +11,7 @@ from alain_magics.lessons.schema import Difficulty, Exercise, QualityReport, Que
 QUESTIONS = {"beginner": 12, "intermediate": 14, "advanced": 16}
 FEWEST_QUESTIONS = 8
 FEWEST_FORMS = 3
-SAME_KIND = 3  # questions of one form about one object
+SAME_KIND = 2  # questions of one form about one object
 MIX: dict[Difficulty, dict[str, float]] = {
     "beginner": {"predict": 0.5, "call": 0.2, "error": 0.15, "single": 0.15, "numeric": 0.4},
     "intermediate": {"predict": 0.3, "call": 0.35, "error": 0.2, "single": 0.15, "numeric": 0.4},

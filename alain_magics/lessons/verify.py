@@ -59,7 +59,7 @@ async def _check_proof(proof: Proof, prover: Prover) -> tuple[list[str], list[st
     outcomes = await prover.reproduce([run.code for run in proof.runs])
     for run, outcome in zip(proof.runs, outcomes, strict=True):
         if outcome is None:
-            problems.append(f"not reproducible: {_first_line(run.code)}")
+            problems.append(f"{_short(prover.why_not(run.code))}: {_first_line(run.code)}")
         elif (outcome.output, outcome.error, outcome.line) != (run.output, run.error, run.line):
             now = outcome.error or outcome.output
             problems.append(f"gave {_short(run.error or run.output)}, now {_short(now)}: {_first_line(run.code)}")
@@ -75,13 +75,15 @@ async def _check_code(step: CodeStep, before: list[str], prover: Prover, documen
     """Run a code step alone, and after the steps before it where it needs them."""
     problems: list[str] = []
     stale = _citations(step.citations, document)
-    (outcome,) = await prover.reproduce([step.source])
+    program = step.source
+    (outcome,) = await prover.reproduce([program])
     if before and (outcome is None or outcome.error == "NameError"):
-        (outcome,) = await prover.reproduce([_after(before, step.source)])
+        program = _after(before, step.source)
+        (outcome,) = await prover.reproduce([program])
     if outcome is None:
-        problems.append("its output differs from run to run")
+        problems.append(_short(prover.why_not(program)))
     elif outcome.error:
-        problems.append(f"it raises {outcome.error}: {outcome.message}")
+        problems.append(f"it raises {outcome.error}: {_short(outcome.message)}")
     elif outcome.output != step.output:
         problems.append(f"its output is {_short(outcome.output)}, the lesson says {_short(step.output)}")
     if step.proof:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import os
 import signal
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,8 @@ _BACKSTOP_SECONDS = 2.0
 _SHOWN_CHARACTERS = 300
 _START_ADVICE = "See whether `python -c pass` works here, or set isolation to limited."
 _TEXTS = ("stdout", "result", "error", "message")
+_MOST_BYTES = 1 << 28  # of a report: more than any limit on output lets pass
+_GARBAGE = (ValueError, TypeError, LookupError, AttributeError, RecursionError)  # what reading JSON of any kind raises
 
 
 def script() -> str:
@@ -35,9 +38,32 @@ def parse_report(body: bytes) -> dict[str, Any] | None:
         report = json.loads(body)
         texts = {key: report[key].encode("utf-8", "replace").decode() for key in _TEXTS}
         line = report["line"]
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+    except _GARBAGE:
         return None
     return {**texts, "line": line} if line is None or type(line) is int else None
+
+
+def parse_answer(line: bytes) -> dict[str, str]:
+    """What a server says of its imports: state, module and message; that it died where this cannot be read."""
+    try:
+        answer = json.loads(line)
+        texts = {key: answer[key].encode("utf-8", "replace").decode() for key in answer}
+    except _GARBAGE:
+        texts = {}
+    return {"state": "died", **texts}
+
+
+def parse_ended(line: bytes) -> tuple[Reply, int]:
+    """What a server says of a program that ended, and how many bytes of report follow; ``ValueError`` for garbage."""
+    try:
+        fields = json.loads(line)
+        late, status, seconds, length = (fields[key] for key in ("late", "status", "seconds", "length"))
+        whole = (type(late), type(status), type(seconds), type(length)) == (bool, int, float, int)
+        if whole and 0 <= seconds < math.inf and 0 <= length <= _MOST_BYTES:
+            return Reply(late, status, seconds), length
+    except _GARBAGE as error:
+        raise ValueError("no reply") from error
+    raise ValueError("no reply")
 
 
 def signal_name(status: int) -> str:
@@ -110,12 +136,16 @@ class ServerProcess:
             raise SandboxError(f"The sandbox did not start: {reason[:_SHOWN_CHARACTERS]}.", _START_ADVICE)
         try:
             async with asyncio.timeout(settings["import_seconds"] + _BACKSTOP_SECONDS):
-                answer = json.loads(await self._replies.readline() or "{}")
+                line = await self._replies.readline()
         except TimeoutError:
             answer = {"state": "late"}
-        if not answer:
-            name = signal_name(await self.stop())
-            answer = {"state": "late"} if name == "SIGALRM" else {"state": "died", "message": name}
+        except ValueError:  # a line without end
+            answer = {"state": "died"}
+        else:
+            answer = parse_answer(line)
+            if not line:
+                name = signal_name(await self.stop())
+                answer = {"state": "late"} if name == "SIGALRM" else {"state": "died", "message": name}
         if answer["state"] != "ready":
             raise _import_error({"module": ", ".join(settings["imports"]), "message": "", **answer}, settings)
         self._ready = True
@@ -132,13 +162,12 @@ class ServerProcess:
             async with asyncio.timeout(seconds + _BACKSTOP_SECONDS):
                 self._requests.write(json.dumps({"code": program.code, "argv": program.argv}).encode() + b"\n")
                 await self._requests.drain()
-                ended = json.loads(await self._replies.readuntil(b"\n"))
-                body = await self._replies.readexactly(ended.pop("length"))
-                return Reply(**ended, body=body)
+                reply, length = parse_ended(await self._replies.readuntil(b"\n"))
+                return replace(reply, body=await self._replies.readexactly(length))
         except TimeoutError:
             await self.stop()
             return Reply(late=True, status=0, seconds=time.monotonic() - began)
-        except (ConnectionError, EOFError):
+        except (ConnectionError, EOFError, ValueError, asyncio.LimitOverrunError):  # it ended, or was tampered with
             return Reply(late=False, status=await self.stop(), seconds=time.monotonic() - began)
 
     async def stop(self) -> int:
@@ -166,8 +195,8 @@ class ServerProcess:
                 os.killpg(self._process.pid, signal.SIGKILL)
 
 
-def _import_error(answer: dict[str, Any], settings: dict[str, Any]) -> AlainError:
-    name, message = answer["module"], " ".join(answer["message"].split())[:_SHOWN_CHARACTERS]
+def _import_error(answer: dict[str, str], settings: dict[str, Any]) -> AlainError:
+    name, message = (" ".join(answer[key].split())[:_SHOWN_CHARACTERS] for key in ("module", "message"))
     if answer["state"] == "missing":
         return UnknownSource(
             f"There is no module named {name.partition('.')[0]}.", "Check the spelling, or install it here first."
@@ -181,5 +210,5 @@ def _import_error(answer: dict[str, Any], settings: dict[str, Any]) -> AlainErro
         "refused": f"{name} does more than define names while it is imported: {message}.",
     }
     return ImportFailed(
-        happened[answer["state"]], "Choose a module, or a submodule, that imports without side effects."
+        happened.get(answer["state"], happened["died"]), "Choose a module, or a submodule, that imports without side effects."
     )

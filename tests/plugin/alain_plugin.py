@@ -94,6 +94,6 @@ async def _everything(context: Context, request: EverythingRequest) -> AsyncIter
 
 
 count = Command("count", "count to a number", CountRequest, _count, examples=("count 3",))
-ask = Command("ask", "give back the cell", AskRequest, _ask)
+ask = Command("ask", "give back the cell", AskRequest, _ask, takes_cell=True)
 stumble = Command("stumble", "fail in some way", StumbleRequest, _stumble)
 everything = Command("everything", "take every kind of option", EverythingRequest, _everything)

@@ -6,6 +6,7 @@ import asyncio
 import json
 import signal
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 from alain_magics.errors import ImportFailed, SandboxError, UnknownSource
 from alain_magics.sandbox import Level, Limits, Outcome, Program, Sandbox
 from alain_magics.sandbox.interpreter import command, environment
-from alain_magics.sandbox.process import ServerProcess, parse_report, signal_name
+from alain_magics.sandbox.process import ServerProcess, parse_answer, parse_ended, parse_report, signal_name
 
 USUAL = Limits()
 
@@ -163,6 +164,54 @@ def test_a_report_is_read_as_it_was_written(report):
 def test_what_is_no_report_is_told_apart(body):
     report = parse_report(body)
     assert report is None or Outcome(**report, seconds=0, level="limited").output.encode() is not None
+
+
+ANSWERS = st.binary() | st.recursive(JSON, lambda kind: st.dictionaries(
+    st.sampled_from(["state", "module", "message", "late", "status", "seconds", "length"]), kind | st.integers()
+)).map(lambda value: json.dumps(value).encode())  # fmt: skip
+
+
+@given(line=ANSWERS)
+def test_whatever_a_server_answers_of_its_imports_is_a_state(line):
+    assert parse_answer(line)["state"].encode() is not None
+
+
+@given(line=ANSWERS)
+def test_whatever_a_server_answers_of_a_program_is_a_reply_or_garbage(line):
+    with suppress(ValueError):
+        reply, length = parse_ended(line)
+        assert reply.seconds >= 0
+        assert length >= 0
+
+
+TAMPERING = {
+    "nothing": "json.dumps = lambda *_: ''",
+    "no JSON": "json.dumps = lambda *_: 'nonsense'",
+    "another kind": "json.dumps = lambda *_: '[1]'",
+    "other fields": "json.dumps = lambda *_: '{\"state\": \"ready\", \"late\": 1}'",
+    "other values": "json.dumps = lambda *_: '{\"state\": \"odd\", \"length\": -1}'",
+    "a long line": "json.dumps = lambda *_: 'x' * 10**6",
+    "deep nesting": "json.dumps = lambda *_: '[' * 60_000",
+}
+
+
+@pytest.mark.parametrize("source", TAMPERING.values(), ids=TAMPERING.keys())
+def test_a_module_that_spoils_what_the_server_answers_is_a_failed_import(level, tmp_path, source):
+    with pytest.raises(ImportFailed, match="crashed Python"):
+        run_with(level, tmp_path, f"import json\n{source}")
+
+
+@pytest.mark.parametrize("source", TAMPERING.values(), ids=TAMPERING.keys())
+def test_a_module_that_spoils_later_answers_only_loses_its_programs(level, tmp_path, source):
+    later = (
+        "import json\n"
+        "true = json.dumps\n"
+        "def first(*arguments):\n"
+        f"    {source}\n"
+        "    return true(*arguments)\n"
+        "json.dumps = first"
+    )
+    assert run_with(level, tmp_path, later).error == "Crash"
 
 
 def test_deeply_nested_garbage_is_no_report():

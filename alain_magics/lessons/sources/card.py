@@ -26,6 +26,7 @@ _ENTRY = re.compile(r"^([A-Za-z_][\w-]*):(?:[ \t].*)?(?:\r?\n(?:[ \t-].*)?)*", r
 _KEY = re.compile(r'[\s,]*("(?:[^"\\]|\\.)*")\s*:\s*')
 _STATED = re.compile(r"([^:.`]{2,60}):\s+(\S.{0,120})")
 _MODEL_ID = re.compile(r"[\w.-]{1,60}(?:/[\w.-]{1,90})?")
+_HALF = re.compile(r"[\ud800-\udfff]")
 _TOKENS = ("bos_token", "eos_token", "pad_token", "unk_token", "sep_token", "cls_token", "mask_token")
 
 
@@ -107,6 +108,7 @@ def _beside(path: Path, name: str) -> Path | None:
 def _json_object(text: str, name: str) -> dict[str, Any]:
     try:
         value = json.loads(text)
+        json.dumps(value, ensure_ascii=False).encode()  # half a character is none
     except (ValueError, RecursionError) as error:
         raise UnreadableSource(f"{name} is not valid JSON.", "Mend or remove it.") from error
     if not isinstance(value, dict):
@@ -147,9 +149,10 @@ def _excerpt(record: dict[str, Any]) -> dict[str, Any]:
         parameters = weights.get("parameters")
         kinds = parameters.items() if isinstance(parameters, dict) else ()
         found["safetensors"] = {
-            "parameters": {kind: count for kind, count in kinds if kind.isalnum() and type(count) is int},
-            "total": weights.get("total"),
+            "parameters": {kind: count for kind, count in kinds if kind.isalnum() and type(count) is int}
         }
+        if type(weights.get("total")) is int:
+            found["safetensors"]["total"] = weights["total"]
     config = record.get("config")
     tokenizer = config.get("tokenizer_config") if isinstance(config, dict) else None
     if isinstance(tokenizer, dict):
@@ -173,9 +176,10 @@ def _front_matter(match: re.Match[str]) -> Iterator[Fact]:
             continue
         try:
             value = yaml.load(entry[0], Loader=yaml.BaseLoader)[entry[1]]  # noqa: S506 - makes text, lists, dicts only
-        except (yaml.YAMLError, RecursionError):
+        except (yaml.YAMLError, ValueError, RecursionError):  # ValueError: beyond the last character
             continue
-        if isinstance(value, str) or (isinstance(value, list) and all(isinstance(item, str) for item in value)):
+        texts = value if isinstance(value, list) else [value]
+        if all(isinstance(text, str) and not _HALF.search(text) for text in texts):
             start = match.start(1) + entry.start()
             yield Fact(entry[1], value, Span(start, start + len(entry[0].rstrip())), "front matter")
 

@@ -9,11 +9,13 @@ import importlib
 import importlib.metadata
 import inspect
 import json
+import keyword
 import pkgutil
 import sys
 from typing import Any
 
 DOC_LIMIT = 40_000
+README_LIMIT = 4 * DOC_LIMIT
 
 
 def parameters(value: object) -> list[dict[str, str | None]] | None:
@@ -84,13 +86,20 @@ def belongs(value: object, root: str) -> bool:
     return home.partition(".")[0] in (top, "_" + top) or home == "builtins" == top
 
 
+def is_name(name: object) -> bool:
+    """Whether code can use this as a name: namespaces and lists of names can hold other things."""
+    return isinstance(name, str) and name.isidentifier() and not keyword.iskeyword(name)
+
+
 def public_names(module: Any) -> list[str]:
     """``__all__`` where it is given, else names without underscore that the package defines."""
     declared = getattr(module, "__all__", None)
     if declared:
-        return [name for name in declared if hasattr(module, name)]
+        return [name for name in declared if is_name(name) and hasattr(module, name)]
     return [
-        name for name, value in vars(module).items() if not name.startswith("_") and belongs(value, module.__name__)
+        name
+        for name, value in vars(module).items()
+        if is_name(name) and not name.startswith("_") and belongs(value, module.__name__)
     ]
 
 
@@ -115,7 +124,7 @@ def members(module: Any) -> tuple[list[dict[str, Any]], dict[str, str]]:
             plain = getattr(member, "__func__", member)
             special = attribute.startswith("__") and ">>>" in document(plain)
             hidden = attribute.startswith("_") and not special
-            if hidden or not (callable(plain) or isinstance(plain, property)):
+            if hidden or not is_name(attribute) or not (callable(plain) or isinstance(plain, property)):
                 continue
             if id(plain) in seen:
                 aliases[f"{path}.{attribute}"] = seen[id(plain)]
@@ -155,7 +164,7 @@ def distribution(name: str) -> dict[str, str]:
         "name": names[0],
         "version": meta.get("Version") or "",
         "licence": licence.splitlines()[0][:80] if licence else "",
-        "readme": (meta.get_payload() or meta.get("Description") or "")[: 4 * DOC_LIMIT],
+        "readme": (meta.get_payload() or meta.get("Description") or "")[:README_LIMIT],
     }
 
 
@@ -163,13 +172,14 @@ def inspect_module(name: str) -> dict[str, Any]:
     """Everything about a module that a teacher can use, as plain data."""
     module = importlib.import_module(name)
     found, aliases = members(module)
+    submodules = [info.name for info in pkgutil.iter_modules(getattr(module, "__path__", []))]
     return {
         "name": name,
         "doc": document(module),
         "members": found,
         "aliases": aliases,
         "origins": origins(module),
-        "submodules": sorted(i.name for i in pkgutil.iter_modules(getattr(module, "__path__", [])) if i.name[0] != "_"),
+        "submodules": sorted(name for name in submodules if is_name(name) and not name.startswith("_")),
         "distribution": distribution(name),
     }
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import re
 import sys
@@ -14,10 +13,24 @@ from typing import Any
 from alain_magics.errors import ImportFailed, NothingToTeach
 from alain_magics.lessons.document import ApiObject, Document, Heading, Parameter, Span, text_hash
 from alain_magics.lessons.schema import Provenance
+from alain_magics.lessons.sources.inspection import read_inspection
 from alain_magics.sandbox import Limits, Program, Sandbox
 
 INSPECTION = Limits(seconds=20.0, memory_mb=1024, output_bytes=20_000_000)
 MOST_CALLABLES = 500
+INTERNAL = {
+    "char",
+    "compat",
+    "conftest",
+    "core",
+    "ctypeslib",
+    "distutils",
+    "setup",
+    "test",
+    "testing",
+    "tests",
+    "version",
+}
 UNSUITABLE = {
     "windows": "antigravity idlelib tkinter turtle turtledemo curses webbrowser",
     "the network": "asyncore asynchat cgi cgitb ftplib http imaplib nntplib poplib smtpd smtplib socket socketserver "
@@ -63,10 +76,10 @@ async def read_module(name: str, sandbox: Sandbox, paths: Sequence[Path] = ()) -
             f"{name} could not be inspected: {outcome.error}: {outcome.message}.",
             "Try one of its submodules, or another module.",
         )
-    data = json.loads(outcome.stdout)
+    data = read_inspection(name, outcome.stdout)
     documented = [member for member in data["members"] if member["doc"]]
     if len(documented) > MOST_CALLABLES:
-        submodules = ", ".join(f"{name}.{each}" for each in data["submodules"] if each not in ("tests", "test"))
+        submodules = ", ".join(f"{name}.{each}" for each in data["submodules"] if each not in INTERNAL)
         first = ", ".join(submodules.split(", ")[:5])
         raise NothingToTeach(
             f"{name} has {len(documented)} documented callables, too many for one lesson.",
@@ -92,7 +105,7 @@ def refuse_unsuitable(name: str) -> None:
 
 
 def assemble(data: dict[str, Any]) -> ModuleDocument:
-    """Build the document from what the inspector printed."""
+    """Build the document from what the inspector found."""
     name = data["name"]
     parts: list[str] = []
     length = 0
@@ -173,7 +186,7 @@ def _api_object(member: dict[str, Any], span: Span) -> ApiObject:
 
 def plain_markup(text: str) -> str:
     """One line of text in which reStructuredText's roles and double backticks have become `backticks`."""
-    text = re.sub(r":[a-z:]+:`~?([^`<]+)(?:<[^>]*>)?`", r"`\1`", " ".join(text.split()))
+    text = re.sub(r":[a-z:]{1,40}:`~?([^`<]+)(?:<[^<>`]*>)?`", r"`\1`", " ".join(text.split()))
     return re.sub(r"``([^`]+)``", r"`\1`", text)
 
 

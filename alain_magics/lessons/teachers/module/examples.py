@@ -15,6 +15,8 @@ from alain_magics.lessons.document import Span
 from alain_magics.lessons.sources.module import ModuleDocument
 
 MOST_SETUP_LINES = 10
+LONGEST_SOURCE = 2_000
+DEEPEST_SOURCE = 50
 _FENCE = re.compile(r"^[ \t]*(?:```|~~~)[^\n]*$", re.MULTILINE)
 _ARROW = re.compile(r"^[ \t]*(?P<call>[a-zA-Z_][\w.]*\(.*?\))[ \t]*-+>[ \t]*(?P<want>\S[^\n]*)$", re.MULTILINE)
 _BUILTINS = frozenset(dir(builtins))
@@ -122,14 +124,24 @@ def parse_statements(text: str) -> list[_Statement]:
 
 
 def parses(source: str) -> bool:
-    """Whether this is Python that the parser does not warn of either."""
+    """Whether this is Python that the parser does not warn of either, short and shallow enough to be worked on."""
+    if len(source) > LONGEST_SOURCE:
+        return False
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         try:
-            ast.parse(source)
+            tree = ast.parse(source)
         except (SyntaxError, ValueError, RecursionError, MemoryError):
             return False
-    return True
+    return depth(tree) <= DEEPEST_SOURCE
+
+
+def depth(tree: ast.AST) -> int:
+    """How many nodes stand one within another."""
+    levels, level = 0, [tree]
+    while level:
+        levels, level = levels + 1, [child for node in level for child in ast.iter_child_nodes(node)]
+    return levels
 
 
 def without_comments(source: str) -> str:
@@ -218,7 +230,7 @@ class Names:
                 imports.append(f"import {origin}" if origin == name else f"import {origin} as {name}")
             else:
                 module, _, qualified = origin.partition(":")
-                if "." in qualified or module.startswith("_") or module == "builtins":
+                if not qualified.isidentifier() or module.startswith("_") or module == "builtins":
                     module, qualified = root, name
                 imports.append(f"from {module} import {qualified}" + (f" as {name}" if qualified != name else ""))
         return merge_imports(tuple(imports))

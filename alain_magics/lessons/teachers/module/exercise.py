@@ -88,7 +88,7 @@ class ExerciseMaker:
         more = f" Pass it `{other}` as well." if other else ""
         return (
             f"In `{NAME}({argument})` replace the `...` by an expression that uses `{self._document.name}`. "
-            f"What is needed is documented with “{item.summary}”{more} For example:\n\n{shown}\n\n"
+            f"What is needed is documented with “{item.summary.rstrip('.')}”.{more} For example:\n\n{shown}\n\n"
             "Run your cell, then the check below it."
         )
 

@@ -114,12 +114,18 @@ def _side_by_side(
 
 
 def edge_lines(source: str) -> Iterator[str]:
-    """The outermost call with a literal argument emptied, or a number made 0 or -1; an index made too large."""
+    """The outermost call with a literal argument emptied, or a number made 0 or -1; an index or key made unknown."""
     tree = ast.parse(source)
     nodes = list(ast.walk(tree))
     call = next((node for node in nodes if isinstance(node, ast.Call)), None)
     arguments = [*call.args, *(keyword.value for keyword in call.keywords)] if call else []
+    keys = [node.slice for node in nodes if isinstance(node, ast.Subscript)]
     for index, node in enumerate(nodes):
+        if isinstance(node, ast.Constant) and any(node is key for key in keys):
+            if type(node.value) is int:
+                yield _with(tree, index, ast.Constant(node.value + 10))
+            elif isinstance(node.value, str):
+                yield _with(tree, index, ast.Constant("?"))
         if not any(node is argument for argument in arguments):
             continue
         if isinstance(node, ast.List | ast.Tuple) and node.elts:

@@ -278,6 +278,8 @@ def choose_calls(runs: list[tuple[str, Run]], avoid: Sequence[str]) -> list[tupl
     for text, run in runs:
         if run.output in avoid or not (usable_output(run.output) or run.output in ("True", "False")):
             continue
+        if run.output.strip("'\"") in text:  # merely what was passed in
+            continue
         others = {other[0]: other for other in runs if not same_value(other[1].output, run.output)}
         distinct: list[tuple[str, Run]] = []
         for other in others.values():
@@ -322,9 +324,9 @@ def usable_output(output: str) -> bool:
 
 
 def share(name: str, summary: set[str]) -> float:
-    """Which part of a name's words a summary mentions."""
-    parts = words(name)
-    return len(parts & summary) / len(parts) if parts else 0.0
+    """How much of a name a summary gives away: letters of its words whose beginnings stand in the name."""
+    plain = name.lower()
+    return sum(len(word) for word in summary if word[:4] in plain) / len(plain)
 
 
 def _short(mutant: Mutant) -> bool:
@@ -347,7 +349,11 @@ def mutant_feedback(mutant: Mutant) -> str:
 def _call_feedback(text: str, run: Run, target: str) -> str:
     if "`" in text + run.output:
         return ""
-    return f"`{text}` gives `{run.output}`" + ("." if run.output == target else " here.")
+    return (
+        f"`{text}` gives "
+        + (f"`{run.output}`" if run.output else "nothing")
+        + ("." if run.output == target else " here.")
+    )
 
 
 def hoist(document: ModuleDocument, example: Example) -> Example:

@@ -203,14 +203,22 @@ def _of_constant(
 
 
 def _other_data(tree: ast.Module) -> Iterator[tuple[str, str]]:
-    """Change one element of a literal: a number by one, a word to its reverse."""
+    """Change one element of a literal: a number by one, a text as :func:`other_text` does."""
     for index, node in enumerate(ast.walk(tree)):
         if not isinstance(node, ast.Constant):
             continue
         old: Any = node.value
-        new = old + 1 if type(old) in (int, float) else old[::-1] if isinstance(old, str) and len(old) > 2 else old
+        new = old + 1 if type(old) in (int, float) else other_text(old) if isinstance(old, str) else old
         if new != old:
             yield "other data", _changed(tree, index, lambda found, to=new: setattr(found, "value", to))
+
+
+def other_text(text: str) -> str:
+    """Another text that does not look odd: words in another order, capitals turned around, else the same text."""
+    words = text.split(" ")
+    if len(words) > 1 and words[0] and words[1]:
+        return " ".join([words[1], words[0], *words[2:]])
+    return text[::-1] if text.isupper() and len(text) > 2 else text
 
 
 def _changed(tree: ast.Module, index: int, change: object) -> str:

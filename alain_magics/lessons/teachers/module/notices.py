@@ -11,7 +11,7 @@ from alain_magics.lessons.sources.module import ModuleDocument
 from alain_magics.lessons.teachers.module.examples import Example, join_program, merge_imports
 from alain_magics.lessons.teachers.module.items import hoist
 from alain_magics.lessons.teachers.module.siblings import Siblings, words
-from alain_magics.lessons.values import workable
+from alain_magics.lessons.values import same_value, workable
 
 SHORT = 60
 _EMPTY = {"list": "an empty list", "tuple": "an empty tuple", "str": "an empty string", "dict": "an empty dictionary"}
@@ -158,8 +158,8 @@ class NoticeMaker:
         mine = await self._value(probe.program(probe.call))
         if not run or not mine or run.error or mine.error or not _short(run.output):
             return None
-        if run.output == mine.output:
-            return Notice(f"Turning `{probe.data}` around does not change the result.", [mine, run])
+        if same_value(run.output, mine.output):  # says nothing about other data
+            return None
         return Notice(f"The order counts: with `{probe.data}` turned around the result is `{run.output}`.", [mine, run])
 
 

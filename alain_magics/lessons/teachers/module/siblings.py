@@ -55,7 +55,11 @@ class Siblings:
     def __init__(self, document: ModuleDocument) -> None:
         self._document = document
         self._groups = [
-            {item.path for item in document.objects if not item.owner and re.search(rf"\b{item.name}\b", body)}
+            {
+                item.path
+                for item in document.objects
+                if not item.owner and re.search(rf"\b{re.escape(item.name)}\b", body)
+            }
             for body in (
                 document.text[h.span.start : h.span.end]
                 for h in document.headings

@@ -79,7 +79,7 @@ def test_no_constant_passes_since_every_test_has_another_output(turning):
 
 def test_the_task_says_all_that_is_needed(turning):
     assert "expression that uses `kit`" in turning.task
-    assert "Return the items moved to the left, the first ones to the end." in turning.task
+    assert "Return the items moved to the left, the first ones to the end”." in turning.task
     assert "Pass it `2` as well." in turning.task
     for test in turning.tests[:2]:
         assert f"`{test.call}` gives `{test.output}`" in turning.task

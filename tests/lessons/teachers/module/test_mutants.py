@@ -74,10 +74,11 @@ def test_a_flag_the_other_way_and_an_option_left_out():
 
 
 def test_other_data():
-    assert made("middle([1, 2.5, 'abc'])")["other data"] == [
-        "middle([2, 2.5, 'abc'])",
-        "middle([1, 3.5, 'abc'])",
-        "middle([1, 2.5, 'cba'])",
+    assert made("middle([1, 2.5, 'ABC', 'two words', 'word'])")["other data"] == [
+        "middle([2, 2.5, 'ABC', 'two words', 'word'])",
+        "middle([1, 3.5, 'ABC', 'two words', 'word'])",
+        "middle([1, 2.5, 'CBA', 'two words', 'word'])",
+        "middle([1, 2.5, 'ABC', 'words two', 'word'])",
     ]
 
 

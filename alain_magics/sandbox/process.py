@@ -23,6 +23,7 @@ _BACKSTOP_SECONDS = 2.0
 _SHOWN_CHARACTERS = 300
 _START_ADVICE = "See whether `python -c pass` works here, or set isolation to limited."
 _TEXTS = ("stdout", "result", "error", "message")
+_CHUNK_BYTES = 1 << 16
 _MOST_BYTES = 1 << 28  # of a report: more than any limit on output lets pass
 _GARBAGE = (ValueError, TypeError, LookupError, AttributeError, RecursionError)  # what reading JSON of any kind raises
 
@@ -179,13 +180,19 @@ class ServerProcess:
         self._requests.close()
         try:
             async with asyncio.timeout(_STOP_SECONDS if self._ready else 0):
-                return await self._process.wait()
+                return await self._ended()
         except TimeoutError:
             self._kill()
-            return await self._process.wait()
+            return await self._ended()
         except BaseException:
             self._kill()
             raise
+
+    async def _ended(self) -> int:
+        """Wait for the end; asyncio does not see it while replies that nobody reads fill the pipe."""
+        while await self._replies.read(_CHUNK_BYTES):
+            pass
+        return await self._process.wait()
 
     def _kill(self) -> None:
         with suppress(ProcessLookupError):  # it has just ended by itself

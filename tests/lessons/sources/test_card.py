@@ -219,3 +219,20 @@ def test_every_shared_card_has_facts_whose_spans_state_them(shared: Path) -> Non
                 assert value == fact.value
             else:
                 assert fact.name.split()[0] in quote(document, fact)
+
+
+@pytest.mark.parametrize("total", ["12", "\ud7ff", None, True, 1.5, [1], {"a": 1}])
+def test_a_total_of_another_kind_than_a_number_is_no_fact(tmp_path: Path, total: object) -> None:
+    document = read_card(write(tmp_path, CARD, record={"safetensors": {"total": total, "parameters": {"F32": 3}}}))
+    assert values(document, "Hub record") == {"safetensors.parameters.F32": 3}
+
+
+def test_half_a_character_in_json_is_refused_in_one_line(tmp_path: Path) -> None:
+    with pytest.raises(UnreadableSource, match=r"tiny\.model\.json is not valid JSON"):
+        read_card(write(tmp_path, CARD, record={"safetensors": {"total": "\ud800"}}))
+
+
+@pytest.mark.parametrize("value", ['"\\ud800"', '["\\udfff"]', '"\\U00110000"'])
+def test_front_matter_with_what_is_no_character_is_passed_over(tmp_path: Path, value: str) -> None:
+    document = read_card(write(tmp_path, f"---\nlicense: mit\nbase: {value}\n---\n# Tiny\n\nText.\n"))
+    assert values(document, "front matter") == {"license": "mit"}

@@ -41,6 +41,14 @@ def test_the_modules_own_list_decides_even_about_names_from_elsewhere(inspected)
     assert paths(data) == ["dedent"]
 
 
+def test_what_no_code_can_name_is_not_public(inspected):
+    data = inspected(
+        "__all__ = ['one', 'a(b', 'class', 3]\ndef one(): pass\nglobals()['a(b'] = globals()['class'] = len\n"
+        "class Box: pass\nsetattr(Box, 'a b', one)\n"
+    )
+    assert paths(data) == ["one"]
+
+
 @pytest.mark.parametrize(("name", "function"), [("bisect", "insort_left"), ("heapq", "heappush"), ("math", "gcd")])
 def test_what_is_written_in_c_belongs_to_its_module(name, function):
     assert f"{name}.{function}" in {member["path"] for member in inspect_module(name)["members"]}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -166,6 +167,26 @@ def test_a_module_that_does_more_than_define_names_is_refused_in_one_line(read, 
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "source",
+    [
+        "__all__ = ['f']\ndef __getattr__(name):\n    print('noise')\n    raise AttributeError(name)",
+        "import json\ntrue = json.dumps\n"
+        "json.dumps = lambda value, *a, **k: '{}' if 'members' in value else true(value, *a, **k)",
+    ],
+    ids=["prints", "changes what is printed"],
+)
+def test_a_module_that_spoils_its_inspection_is_refused_in_one_line(read, tmp_path, source):
+    (tmp_path / "noisy.py").write_text(source)
+    with pytest.raises(ImportFailed, match=r"^noisy could not be inspected: it prints, or changes[^\n]*$"):
+        read("noisy", tmp_path)
+
+
+def test_half_a_character_in_the_documentation_is_replaced(read, tmp_path):
+    (tmp_path / "halved.py").write_text("def one():\n    'One \\ud800.'\n")
+    assert read("halved", tmp_path).object("halved.one").doc == "One ?."
+
+
 def test_a_module_that_is_not_there_is_unknown(read):
     with pytest.raises(UnknownSource, match="no module named nowhere_at_all"):
         read("nowhere_at_all")
@@ -212,6 +233,13 @@ def test_the_summary_is_the_first_sentence_before_any_example(doc, summary):
 )
 def test_markup_of_documentation_becomes_backticks(text, plain):
     assert plain_markup(text) == plain
+
+
+@pytest.mark.parametrize("text", [":a" * 20_000, ":a:`x<" * 7_000, ":a:`" * 10_000])
+def test_markup_that_never_ends_takes_no_time(text):
+    began = time.perf_counter()
+    plain_markup(text)
+    assert time.perf_counter() - began < 0.5
 
 
 @pytest.mark.parametrize(

@@ -57,6 +57,18 @@ def test_its_span_is_where_it_stands_in_the_document():
     assert [line.strip() for line in quote.strip().splitlines()] == [">>> double(3)", "6"]
 
 
+@pytest.mark.parametrize("more", ["+1" * 900, " or 'long'" * 300, ".real" * 60, "; (" + "-" * 80 + "1)"])
+def test_what_is_too_long_or_too_deep_is_no_example(more):
+    assert programs(f">>> double(3){more}", "6") == []
+
+
+def test_what_has_no_name_of_its_own_is_imported_by_that_of_the_module():
+    head = "half = lambda x: x / 2\n__all__ = ['double']"
+    assert programs(">>> half(double(3))", "3.0", head=head) == [
+        "from sample import double, half\n\nhalf(double(3))"
+    ]
+
+
 def test_statements_without_output_are_only_set_up():
     assert programs(">>> y = 4", ">>> double(y)", "8") == ["from sample import double\n\ny = 4\ndouble(y)"]
 

@@ -53,6 +53,12 @@ def test_things_are_alike_by_parameters_name_and_summary(one, two, points):
     assert closeness(two, one, together=False) == points
 
 
+def test_a_name_is_no_pattern():
+    data = inspect_module("bisect")
+    data |= {"doc": "Tools\n=====\nOf them a(b", "members": [{**data["members"][0], "path": "bisect.a(b"}]}
+    assert Siblings(assemble(data)).of("bisect.a(b") == []
+
+
 def test_standing_together_in_a_list_is_one_more_point_for_things_of_one_kind():
     assert closeness(thing("add", "item"), thing("remove", "item"), together=True) == 3
     assert closeness(thing("add"), thing("Box", kind="class"), together=True) == 0

@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from alain_magics.errors import AlainError, ConsentNeeded, UsageError
+from alain_magics.errors import AlainError, ConsentNeeded, UsageError, of_the_system
 
 if TYPE_CHECKING:
     from alain_magics.commands.arguments import Invocation
@@ -65,6 +65,11 @@ def main(arguments: list[str] | None = None) -> int:
     except BrokenPipeError:  # the reader left; nothing more can be said
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except OSError as error:
+        if "--debug" in words:
+            raise
+        _say(of_the_system(error))
+        return AlainError.exit_status
     return status
 
 
@@ -125,10 +130,11 @@ def _ask(error: ConsentNeeded) -> frozenset[str]:
 def _complete(line: str) -> None:
     """Print what could stand at the end of a line that begins with the name of this program."""
     from alain_magics.commands.completion import complete
+    from alain_magics.text import plain
 
     rest = line.lstrip().partition(" ")[2]
     for text in complete(rest, len(rest), Path.cwd()).texts:
-        print(text)
+        print(plain(text))
 
 
 def _script(shell: str) -> str:

@@ -37,6 +37,12 @@ class AlainError(Exception):
         return " ".join(f"{self.what} {self.advice}".split())
 
 
+def of_the_system(error: OSError) -> str:
+    """One line for what the system refused and no command has named."""
+    place = f": {str(error.filename)[:80]}" if error.filename is not None else ""
+    return f"The system refuses: {error.strerror or error}{place}. Check the name and its permissions."
+
+
 class UsageError(AlainError):
     """An option, verb or value that does not exist."""
 

@@ -13,7 +13,7 @@ from IPython.core.completer import CompletionContext, SimpleCompletion, SimpleMa
 from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_expand
 from traitlets import TraitError, TraitType
 
-from alain_magics.errors import AlainError, UsageError
+from alain_magics.errors import AlainError, UsageError, of_the_system
 from alain_magics.settings import SETTINGS, Setting, configured, nearest
 
 if TYPE_CHECKING:
@@ -63,6 +63,10 @@ class AlainMagics(Magics):
         except AlainError as error:
             if not debug:
                 _show_as(error, str(error))
+            raise
+        except OSError as error:
+            if not debug:
+                _show_as(error, of_the_system(error))
             raise
         except KeyboardInterrupt as error:
             if not debug:

@@ -10,9 +10,11 @@ import atexit
 import getpass
 import os
 import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from alain_magics.errors import TargetError
 from alain_magics.settings import PROJECT_FILE, Settings, resolve, user_file
 
 if TYPE_CHECKING:
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     from alain_magics.store.jobs import Jobs
 
 DATABASE_FILE = "alain.db"
+_PROJECT_DATA = ".alain"
+_SHOWN = 80  # characters of a name that are shown
 
 
 class Workspace:
@@ -49,6 +53,20 @@ class Workspace:
         """Return the settings with the options of a call; ``None`` stands for an option that was not given."""
         return _resolve(self.project, **options)
 
+    def path(self, name: str) -> Path:
+        """Return the path that a user means by a name; :class:`TargetError` where the system can have no such path."""
+        try:
+            path = self.folder / Path(name).expanduser()
+            with suppress(FileNotFoundError, NotADirectoryError, PermissionError):
+                path.lstat()
+        except RuntimeError:
+            user = name.partition("/")[0]
+            raise TargetError(f"{name[:_SHOWN]} is in no home folder: there is no user {user[1:][:_SHOWN]}.") from None
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", "") or str(error)
+            raise TargetError(f"{name[:_SHOWN]} cannot be used: {reason}.", "Choose another name.") from None
+        return path
+
     @property
     def store(self) -> Store:
         """The database."""
@@ -58,7 +76,8 @@ class Workspace:
             if self._store is None:
                 self._store = open_store(self._database)
                 self.notices += self._store.notices
-                if self.project and not (ignore := self.data / ".gitignore").exists() and self.data.exists():
+                own = self.project is not None and self.data == self.project / _PROJECT_DATA
+                if own and not (ignore := self.data / ".gitignore").exists() and self.data.exists():
                     ignore.write_text("*\n", encoding="utf-8")
             return self._store
 
@@ -82,7 +101,7 @@ class Workspace:
 
         wanted = settings or self.settings
         limits = Limits(seconds=wanted.item_seconds, memory_mb=wanted.item_memory_mb)
-        return Sandbox(level=wanted.isolation, limits=limits)
+        return Sandbox(level=wanted.isolation, limits=limits, import_seconds=wanted.import_seconds)
 
     def close(self) -> None:
         """Close the database; the next use opens it again."""
@@ -98,7 +117,10 @@ _open_lock = threading.Lock()
 
 def open_workspace(folder: Path | None = None) -> Workspace:
     """Return the workspace of a folder (by default the current one) for the present user."""
-    folder = (folder or Path.cwd()).resolve()
+    try:
+        folder = (folder or Path.cwd()).resolve()
+    except FileNotFoundError:
+        raise TargetError("The current folder was deleted.", "Change to another folder.") from None
     project = find_project(folder)
     settings = _resolve(project)
     user = settings.user or _login_name()
@@ -133,7 +155,7 @@ def _data_folder(project: Path | None) -> Path:
 
     if chosen := os.environ.get("ALAIN_DATA_DIR"):
         return Path(chosen).expanduser().resolve()
-    return project / ".alain" if project else Path(jupyter_data_dir()) / "alain"
+    return project / _PROJECT_DATA if project else Path(jupyter_data_dir()) / "alain"
 
 
 def _login_name() -> str:

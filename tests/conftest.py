@@ -30,8 +30,7 @@ def require(available: object, reason: str) -> None:
 @pytest.fixture
 def shared() -> Path:
     """The folder of real inputs that lies beside a checkout; tests that need it skip without it."""
-    if not SHARED.is_dir():
-        pytest.skip("reason: the folder of shared inputs is not beside this checkout")
+    require(SHARED.is_dir(), "reason: the folder of shared inputs is not beside this checkout")
     return SHARED
 
 

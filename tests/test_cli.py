@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from alain_magics.cli import main
-from tests.conftest import require
+from tests.conftest import ROOT, require
 
 ALAIN = [sys.executable, "-m", "alain_magics"]
 
@@ -55,6 +55,32 @@ def test_debug_shows_the_traceback(plugin):
     assert done.returncode != 0
     assert "Traceback" in done.stderr
     assert "alain_plugin.py" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "words", [["generate", "heapq", "-o", "n" * 300 + ".ipynb"], ["verify", "n" * 5000 + ".ipynb"]]
+)
+def test_what_the_system_refuses_is_one_line(tmp_path: Path, words: list[str]):
+    done = alain(*words, cwd=tmp_path)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert "name too long" in done.stderr
+    assert "Traceback" in alain(*words, "--debug", cwd=tmp_path).stderr
+
+
+def test_a_deleted_folder_is_one_line(tmp_path: Path):
+    script = f"mkdir gone; cd gone; rmdir ../gone; exec {sys.executable} -m alain_magics progress"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        ["sh", "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (2, "The current folder was deleted. Change to another folder.\n")
+
+
+def test_completion_neutralises_the_names_of_files(tmp_path: Path):
+    (tmp_path / "a\x1b[31m.ipynb").touch()
+    shown = alain("--complete", "alain verify a", cwd=tmp_path).stdout
+    assert "[31m.ipynb" in shown
+    assert "\x1b" not in shown
 
 
 def test_without_a_verb_the_verbs_are_listed(plugin, capsys):

@@ -214,3 +214,11 @@ def test_other_lines_are_left_to_others(shell, plugin, code: str):
     shell.user_ns["alain_values"] = 1
     assert all(kind != "verb" for _, kind in completions(shell, code))
     assert "alain_values" in [text for text, _ in completions(shell, "alain_value")]
+
+
+def test_what_the_system_refuses_is_one_line(shell, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    error, shown = errors_of(shell, f"%alain verify {'n' * 5000}.ipynb")
+    assert error is not None
+    assert "name too long" in shown
+    assert "Traceback" not in shown

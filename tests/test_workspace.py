@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from alain_magics.errors import SettingsError
+from alain_magics.errors import ImportFailed, SettingsError, TargetError
 from alain_magics.store.attempts import Attempt
 from alain_magics.workspace import close_workspaces, open_workspace
 
@@ -90,10 +90,60 @@ def test_options_of_a_call_outrank_everything(project: Path):
 
 def test_programs_run_as_the_settings_say(project: Path):
     workspace = open_workspace(project)
-    loose, slow = "while True: pass", workspace.settings_with(isolation="limited", item_seconds=0.3)
-    outcome = asyncio.run(workspace.sandbox(slow).run(loose))
+    slow = workspace.settings_with(isolation="limited", item_seconds=0.3, item_memory_mb=64)
+    outcome = asyncio.run(workspace.sandbox(slow).run("while True: pass"))
     assert (outcome.error, outcome.level) == ("Timeout", "limited")
     assert outcome.seconds < 2
+    large = f"len(bytearray({100 << 20}))"
+    assert asyncio.run(workspace.sandbox(slow).run(large)).error == "MemoryError"
+    assert asyncio.run(workspace.sandbox(workspace.settings_with(isolation="limited")).run(large)).ok
+
+
+def test_imports_take_no_longer_than_the_settings_say(project: Path):
+    (project / "endless.py").write_text("while True: pass")
+    workspace = open_workspace(project)
+
+    async def scenario() -> None:
+        sandbox = workspace.sandbox(workspace.settings_with(import_seconds=0.4))
+        async with sandbox.session(imports=("endless",), paths=(project,)):
+            raise AssertionError("it was imported")
+
+    with pytest.raises(ImportFailed, match=r"endless was not imported within 0\.4 s"):
+        asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("~nosuchuser/x.ipynb", "there is no user nosuchuser"),
+        ("n" * 5000, "File name too long"),
+        ("a\0b", "null"),
+    ],
+)
+def test_a_name_that_no_file_can_have_is_told(project: Path, name: str, says: str):
+    with pytest.raises(TargetError, match=says):
+        open_workspace(project).path(name)
+
+
+def test_a_name_is_relative_to_the_folder_and_may_begin_at_home(project: Path):
+    workspace = open_workspace(project)
+    assert workspace.path("a/b.ipynb") == project / "a" / "b.ipynb"
+    assert workspace.path("~/b.ipynb") == Path.home() / "b.ipynb"
+
+
+def test_a_deleted_folder_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    with pytest.raises(TargetError, match="current folder was deleted"):
+        open_workspace()
+
+
+def test_a_data_folder_that_was_chosen_is_not_kept_out_of_git(project: Path, private_data: Path):
+    open_workspace(project).attempts.record(Attempt("ada", "l", "L", "q", 1, True))
+    assert (private_data / "alain.db").exists()
+    assert not (private_data / ".gitignore").exists()
 
 
 def test_a_wrong_setting_is_named_at_once(project: Path):

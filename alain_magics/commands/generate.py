@@ -13,7 +13,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from alain_magics.commands.base import Command, Context, Done, Event, Partial, Progress, Request
-from alain_magics.errors import AlainError, TargetError
+from alain_magics.errors import TargetError
 from alain_magics.lessons.schema import Difficulty, Lesson, content_hash
 
 

@@ -55,10 +55,12 @@ def _problem(test: Test, namespace: Mapping[str, Any]) -> str:
         return f"Not solved yet: define `{name}` with `def` in the cell above and run that cell first."
     try:
         value = function(*arguments, **keywords)
-        given = repr(value)
-    except (Exception, SystemExit) as error:  # noqa: BLE001  a learner's code may raise anything
+        given = str.__str__(repr(value))  # what a repr gives may be more than a string
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001  a learner's code may raise anything
         value, given = None, ""
-        raised = f"raised `{type(error).__name__}: {error}`"
+        raised = f"raised `{_described(error)}`"
     else:
         raised = f"gave `{given if len(given) <= _LONGEST else given[:_LONGEST] + '…'}`"
     if given == test.output:
@@ -66,6 +68,17 @@ def _problem(test: Test, namespace: Mapping[str, Any]) -> str:
     if value is ... or _has_gap(function) or (value is None and given):
         return UNSOLVED
     return f"Not solved yet: `{test.call}` should give `{test.output}`, {raised}."
+
+
+def _described(error: BaseException) -> str:
+    """Type and message of an exception, as far as it can tell them."""
+    name = type.__dict__["__name__"].__get__(type(error))
+    try:
+        return f"{name}: {str(error)[:_LONGEST]}"
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # noqa: BLE001  a learner's exception too may raise anything
+        return str(name)
 
 
 def _read_call(call: str) -> tuple[str, list[Any], dict[str, Any]]:
@@ -91,4 +104,8 @@ def _defined_here(function: Any, namespace: Mapping[str, Any]) -> bool:
 
 def _has_gap(function: Callable[..., Any]) -> bool:
     """Whether a function still holds the ``...`` of the starter."""
-    return any(constant is ... for constant in inspect.unwrap(function).__code__.co_consts)
+    try:
+        inner: Any = inspect.unwrap(function)
+        return any(constant is ... for constant in inner.__code__.co_consts)
+    except Exception:  # noqa: BLE001  it may have changed while it ran
+        return False

@@ -197,7 +197,7 @@ class Section(Part):
 
 
 class Provenance(Part):
-    """Where a source comes from. ``sha256`` is that of the document's text, ``file`` the name of a file that was read."""
+    """Where a source comes from. ``file``: the name of a file that was read; ``sha256``: of the document's text."""
 
     kind: str
     ref: str

@@ -37,6 +37,8 @@ WAITING = 4  # a program may take this many times its seconds, so that a busy ma
 IMPORT_MEMORY_MB = 8192
 MESSAGE_CHARACTERS = 2000
 READ_BYTES = 1 << 16
+UNLOADED = ("_dbm", "_gdbm", "readline")  # they write files and raise no audit event
+DISARMED = {"_posixshmem": ("shm_open", "shm_unlink"), "os": ("mkfifo", "mknod"), "posix": ("mkfifo", "mknod")}
 
 
 def make_guard(
@@ -61,6 +63,7 @@ def make_guard(
         "signal.pthread_kill": "sending a signal",
         "sqlite3.enable_load_extension": "loading a library",
         "sqlite3.load_extension": "loading a library",
+        "sandbox.disarmed": "changing files",
         "subprocess.Popen": "starting a process",
         "webbrowser.open": "opening a browser",
     }
@@ -78,6 +81,7 @@ def make_guard(
         "syslog": "writing to the system log",
         "winreg": "using Windows",
     }
+    guarded, modules = frozenset((*UNLOADED, *DISARMED)), sys.modules
     fsdecode, plain, getcwd, separator, pardir = os.fsdecode, str.__str__, os.getcwd, os.sep, os.pardir
     join, normpath, normcase, realpath = os.path.join, os.path.normpath, os.path.normcase, os.path.realpath
 
@@ -101,8 +105,12 @@ def make_guard(
             if event == "open" and arguments[2] & writing:
                 return f"opening {path!r} for writing"
             return reading(path)
-        if event == "sqlite3.connect":
-            return "" if type(arguments[0]) is str and arguments[0] == ":memory:" else "opening a database file"
+        if event == "import":  # of a file, whose last name decides what is loaded; or of what may be there already
+            name = arguments[0].rpartition(".")[2] if arguments[1] else arguments[0]
+            return f"loading {name}" if name in guarded and (arguments[1] or name not in modules) else ""
+        if event == "sqlite3.connect":  # a database in memory too can attach files
+            in_memory = type(arguments[0]) is str and arguments[0] == ":memory:"
+            return "" if in_memory and readable is None else "opening a database"
         area = event.partition(".")[0]
         if area == "ctypes" and (importing is not None or arguments == (None,)):
             return ""  # importing ctypes opens Python itself, as numpy does
@@ -134,6 +142,23 @@ class Capture(io.BytesIO):
 
     def close(self) -> None:
         """Keep what was printed when the program closes its output."""
+
+
+def disarm() -> None:
+    """Put what changes files unheard out of reach; whoever tries to import some modules finds them not installed."""
+
+    def disarmed(*_: Any, **__: Any) -> NoReturn:
+        sys.audit("sandbox.disarmed")
+        raise PermissionError("not in the sandbox")
+
+    sys.modules.update(dict.fromkeys(UNLOADED))  # type: ignore[arg-type]
+    for module, names in DISARMED.items():
+        with suppress(ImportError):
+            loaded = importlib.import_module(module)
+            for name in names:
+                if hasattr(loaded, name):
+                    os.supports_dir_fd.discard(getattr(loaded, name))
+                    setattr(loaded, name, disarmed)
 
 
 def announce_threads() -> None:
@@ -368,6 +393,7 @@ def serve() -> None:
     if sys.version_info < (3, 12):
         announce_threads()
     sys.path[:] = settings["path"]
+    disarm()
     send(state="started")
     import_modules(settings, send)
     send(state="ready")

@@ -41,12 +41,15 @@ def environment(home: str, seed: int) -> dict[str, str]:
 def search_path(extra: Sequence[Path]) -> list[str]:
     """``sys.path`` of the interpreter: the extra folders, then this process's own.
 
-    The current folder and folders that contain the home folder stay out: they hold more than modules.
+    The first entry, where it is the current folder or that of the script that runs, and folders that contain the home
+    folder stay out: they hold more than modules.
     """
-    home = Path("~").expanduser()
+    home, main = Path("~").expanduser(), sys.modules["__main__"]
+    own = Path() if getattr(main, "__spec__", None) else Path(getattr(main, "__file__", "")).parent
+    first = sys.path[:1] and Path(sys.path[0]).resolve()
     inherited = [
         entry
-        for entry in sys.path
+        for entry in sys.path[int(first in (Path().resolve(), own.resolve())) :]
         if Path(entry).is_absolute() and Path(entry).exists() and not home.is_relative_to(entry)
     ]
     return list(dict.fromkeys([*(str(path.absolute()) for path in extra), *inherited]))

@@ -216,6 +216,5 @@ def _import_error(answer: dict[str, str], settings: dict[str, Any]) -> AlainErro
         "printed": f"{name} prints while it is imported.",
         "refused": f"{name} does more than define names while it is imported: {message}.",
     }
-    return ImportFailed(
-        happened.get(answer["state"], happened["died"]), "Choose a module, or a submodule, that imports without side effects."
-    )
+    what = happened.get(answer["state"], happened["died"])
+    return ImportFailed(what, "Choose a module, or a submodule, that imports without side effects.")

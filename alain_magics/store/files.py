@@ -35,7 +35,7 @@ def atomic_write(path: Path, content: str | bytes, *, force: bool = False) -> No
     the file cannot be written.
     """
     data = content.encode() if isinstance(content, str) else content
-    target = path.resolve()
+    target = Path(os.path.realpath(path))  # unlike resolve(), it never raises
     temporary = target.with_name(f".alain-{secrets.token_hex(6)}.tmp")
     try:
         if _holds(target, data):

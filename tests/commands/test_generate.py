@@ -137,7 +137,7 @@ def test_a_near_name_is_suggested(tmp_path: Path):
     [
         ("raise ValueError('broken')", "ValueError: broken"),
         ("import sys\nsys.exit(3)", "sideways"),
-        ("while True: pass", "sideways"),
+        ("while True: pass", "within 2 s"),
         ("import os\nos._exit(0)", "sideways"),
         ("print('hello')", "print"),
         ("open('trace.txt', 'w')", "trace.txt"),

@@ -75,6 +75,22 @@ def test_an_untouched_starter_always_gives_the_same_text(source: str) -> None:
             "class Bad:\n  def __repr__(self): raise ValueError('no')\ndef answer(values): return Bad()",
             "`ValueError: no`.",
         ),
+        (
+            "class Bad(Exception):\n  def __str__(self): raise ValueError('no')\ndef answer(values): raise Bad",
+            "raised `Bad`.",
+        ),
+        ("class Odd(BaseException): pass\ndef answer(values): raise Odd('x')", "raised `Odd: x`."),
+        (
+            "class Meta(type):\n  __name__ = property(lambda cls: 1 / 0)\n"
+            "class Bad(Exception, metaclass=Meta): pass\ndef answer(values): raise Bad('x')",
+            "raised `Bad: x`.",
+        ),
+        (
+            "class Text(str):\n  __eq__ = __len__ = __getitem__ = lambda *_: 1 / 0\n"
+            "class Odd:\n  def __repr__(self): return Text('odd')\ndef answer(values): return Odd()",
+            "gave `odd`.",
+        ),
+        ("def answer(values):\n  answer.__wrapped__ = answer\n  return 3", "gave `3`."),
         ("", "define `answer` with `def` in the cell above and run that cell first."),
         ("answer = 5", "define `answer` with `def`"),
     ],

@@ -194,6 +194,11 @@ REFUSED = {
     "a folder": "os.mkdir('x')",
     "a link": "os.symlink('/etc/passwd', 'x')",
     "a database file": "__import__('sqlite3').connect('x.db')",
+    "a pipe": "os.mkfifo('x')",
+    "a pipe by another way": "__import__('posix').mknod('x')",
+    "shared memory": "__import__('_posixshmem').shm_open('/x', os.O_CREAT | os.O_RDWR, mode=0o600)",
+    "a history": "__import__('sys').modules.pop('readline'); import readline",
+    "functions of the system anew": "__import__('sys').modules.pop('posix'); import posix",
     "a process": "__import__('subprocess').run(['true'])",
     "a shell": "os.system('true')",
     "a fork": "os.fork()",
@@ -255,14 +260,30 @@ class TestGuard:
             "import random, secrets, uuid\nlen(uuid.uuid4().hex) == 32",
             "from datetime import datetime\nfrom zoneinfo import ZoneInfo\n"
             "datetime(2024, 7, 1, tzinfo=ZoneInfo('Europe/Paris')).utcoffset().seconds == 7200",
-            "import sqlite3\nsqlite3.connect(':memory:').execute('select 1').fetchone() == (1,)",
-            "import subprocess, socket, threading, ctypes, multiprocessing, asyncio, tempfile\nTrue",
+            "import subprocess, socket, threading, ctypes, multiprocessing, asyncio, tempfile, sqlite3, doctest\nTrue",
+            "import dbm, code, rlcompleter, multiprocessing.resource_tracker, multiprocessing.shared_memory\nTrue",
             "import os\nos.listdir() == []",
             "import os\nos.getcwd() == os.path.expanduser('~')",
         ],
     )
     def test_harmless_actions_are_allowed(self, run, code):
         assert run(code).output == "True"
+
+    def test_a_database_in_memory_is_allowed_where_it_can_attach_no_file_of_the_user(self, run):
+        outcome = run("import sqlite3\nsqlite3.connect(':memory:').execute('select 1').fetchone()")
+        assert outcome.error == "Refused" if outcome.level == "limited" else outcome.output == "(1,)"
+
+    def test_no_history_is_written_over_a_file(self, run, tmp_path: Path):
+        target = tmp_path / "target"
+        target.write_text("old")
+        outcome = run(f"import readline\nreadline.write_history_file({str(target)!r})")
+        assert (outcome.error, target.read_text()) == ("ModuleNotFoundError", "old")
+
+    def test_a_database_is_no_way_to_files(self, run, tmp_path: Path):
+        target = tmp_path / "target"
+        code = f"import sqlite3\nsqlite3.connect(':memory:').execute('attach ? as x', [{str(target)!r}])"
+        assert not run(f"{code}.execute('create table x.y (z)')").ok
+        assert not target.exists()
 
 
 class TestReach:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from alain_magics.sandbox import interpreter
+from tests.conftest import ROOT
 
 
 def test_the_interpreter_is_this_one_with_the_hash_seed_in_effect():
@@ -42,6 +44,26 @@ def test_the_current_folder_and_the_home_folder_are_not_searched(tmp_path, monke
     entries = ["", ".", "relative", "/", str(tmp_path), str(home), str(project), str(home / "missing")]
     monkeypatch.setattr(sys, "path", entries)
     assert interpreter.search_path(()) == [str(project)]
+
+
+@pytest.mark.parametrize("way", ["script", "module"])
+def test_the_folder_that_python_puts_first_is_not_searched_unless_it_is_asked_for(tmp_path, way):
+    program = (
+        "from pathlib import Path; from alain_magics.sandbox.interpreter import search_path\n"
+        f"here = {str(tmp_path)!r}\n"
+        "import sys; print(here in sys.path, here in search_path(()), search_path((Path(here),))[0] == here)\n"
+        "sys.path.append(here); print(here in search_path(()))"
+    )
+    (tmp_path / "program.py").write_text(program)
+    done = subprocess.run(
+        [sys.executable, *(["-m", "program"] if way == "module" else [str(tmp_path / "program.py")])],
+        cwd=tmp_path if way == "module" else "/",
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.split() == ["True", "False", "True", "True"]
 
 
 def test_needed_paths_exist_and_none_lies_inside_another(tmp_path):

@@ -188,8 +188,8 @@ TAMPERING = {
     "nothing": "json.dumps = lambda *_: ''",
     "no JSON": "json.dumps = lambda *_: 'nonsense'",
     "another kind": "json.dumps = lambda *_: '[1]'",
-    "other fields": "json.dumps = lambda *_: '{\"state\": \"ready\", \"late\": 1}'",
-    "other values": "json.dumps = lambda *_: '{\"state\": \"odd\", \"length\": -1}'",
+    "other fields": 'json.dumps = lambda *_: \'{"state": "ready", "late": 1}\'',
+    "other values": 'json.dumps = lambda *_: \'{"state": "odd", "length": -1}\'',
     "a long line": "json.dumps = lambda *_: 'x' * 10**6",
     "deep nesting": "json.dumps = lambda *_: '[' * 60_000",
 }

@@ -116,6 +116,13 @@ def test_a_place_that_cannot_be_written_says_what_to_do(tmp_path: Path, name: st
     assert advice in caught.value.advice
 
 
+def test_a_circle_of_links_cannot_be_written(tmp_path: Path):
+    (tmp_path / "a").symlink_to("b")
+    (tmp_path / "b").symlink_to("a")
+    with pytest.raises(TargetError, match="exists"):
+        atomic_write(tmp_path / "a", "x")
+
+
 def test_a_full_disk_keeps_the_old_content(tmp_path: Path, on_disk):
     script = """
 from alain_magics.errors import TargetError

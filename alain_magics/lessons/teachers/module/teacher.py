@@ -53,8 +53,8 @@ class ModuleTeacher:
             raise NothingToTeach(
                 f"No documented example of {self._document.name} runs and gives what its documentation says, "
                 "so there is nothing to build a lesson on.",
-                "Such modules need a model as teacher (--teacher MODEL, in a later version). Modules with many examples: "
-                "statistics, difflib, collections.",
+                "Such modules need a model as teacher (--teacher MODEL, in a later version). Modules with many "
+                "examples: statistics, difflib, collections.",
             )
         full = len(self._examples) >= EXAMPLES_FOR_LESSON and len(objects) >= OBJECTS_FOR_LESSON
         if full:

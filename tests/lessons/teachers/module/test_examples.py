@@ -64,9 +64,7 @@ def test_what_is_too_long_or_too_deep_is_no_example(more):
 
 def test_what_has_no_name_of_its_own_is_imported_by_that_of_the_module():
     head = "half = lambda x: x / 2\n__all__ = ['double']"
-    assert programs(">>> half(double(3))", "3.0", head=head) == [
-        "from sample import double, half\n\nhalf(double(3))"
-    ]
+    assert programs(">>> half(double(3))", "3.0", head=head) == ["from sample import double, half\n\nhalf(double(3))"]
 
 
 def test_statements_without_output_are_only_set_up():

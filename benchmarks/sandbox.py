@@ -33,7 +33,7 @@ CANARIES = {
     "writes a file, catches the exception": "try:\n    open('x', 'w')\nexcept Exception:\n    pass",
     "deletes a file": "import os; os.remove('x')",
     "empties a file as its history": "import readline; readline.write_history_file('x')",
-    "attaches a database file": "import sqlite3; sqlite3.connect(':memory:').execute(\"attach 'x' as x\")",
+    "attaches a database file": "import sqlite3; sqlite3.connect(':memory:').execute(\"attach 'x' as x\").fetchall()",
     "makes a pipe": "import os; os.mkfifo('x')",
     "takes shared memory": "import _posixshmem, os; _posixshmem.shm_open('/alain', os.O_CREAT | os.O_RDWR, mode=0o600)",
     "opens a socket": "import socket; socket.socket()",

@@ -47,7 +47,7 @@ async def run(context: Context, request: GenerateRequest) -> AsyncIterator[Event
     workspace = context.workspace
     settings = workspace.settings_with(difficulty=request.difficulty, isolation=request.isolation)
     reference = resolve(request.source, workspace.folder)
-    target = workspace.folder / Path(request.output or f"{reference.name}-lesson.ipynb").expanduser()
+    target = workspace.path(request.output or f"{reference.name}-lesson.ipynb")
     check_target(target)
     sandbox = workspace.sandbox(settings)
     job = workspace.jobs.start("generate", request.model_dump())

@@ -45,7 +45,7 @@ async def run(context: Context, request: VerifyRequest) -> AsyncIterator[Event]:
 
     started = time.monotonic()
     workspace = context.workspace
-    path = workspace.folder / Path(request.file).expanduser()
+    path = workspace.path(request.file)
     lesson, edits = read_lesson(path, request.file)
     made = made_here(workspace, lesson)
     if "execute" not in context.consent and made is None:

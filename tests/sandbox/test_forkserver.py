@@ -297,8 +297,8 @@ class TestReach:
             "import os\nos.chdir('/etc')\nopen('passwd').read()",
             "class S(str):\n    startswith = __eq__ = lambda *a: True\n    __hash__ = str.__hash__\n"
             "open(S('/etc/passwd')).read()",
-            "import os\nos.listdir('/var')",
-            "import os\nos.scandir(b'/var')",
+            "import os\nos.listdir('/srv')",
+            "import os\nos.scandir(b'/srv')",
         ],
     )
     def test_files_that_are_not_python_s_are_out_of_reach(self, run, code):

@@ -26,6 +26,9 @@ _ENTRY = re.compile(r"^([A-Za-z_][\w-]*):(?:[ \t].*)?(?:\r?\n(?:[ \t-].*)?)*", r
 _KEY = re.compile(r'[\s,]*("(?:[^"\\]|\\.)*")\s*:\s*')
 _STATED = re.compile(r"([^:.`]{2,60}):\s+(\S.{0,120})")
 _MODEL_ID = re.compile(r"[\w.-]{1,60}(?:/[\w.-]{1,90})?")
+# What no name holds: brackets of links and tags, a call, an address.
+_MARKUP = re.compile(r"[<>\[\]{}`]|[a-z_]\(|\w:\w|://")
+_LONGEST_TITLE = 60
 _HALF = re.compile(r"[\ud800-\udfff]")
 _TOKENS = ("bos_token", "eos_token", "pad_token", "unk_token", "sep_token", "cls_token", "mask_token")
 
@@ -59,12 +62,13 @@ def read_card(path: Path) -> CardDocument:
     body = read_markdown(card, front.end() if front else 0)
     stated += _stated_facts(body.passages)
     text = "".join(parts)
+    title = _title(record, [heading.title for heading in body.headings], path)
     document = CardDocument(
-        title=_title(record, [heading.title for heading in body.headings], path),
+        title=title,
         text=text,
         provenance=Provenance(
             kind="card",
-            ref=str(record.get("id") or _printable(path.name)),
+            ref=str(record.get("id") or (title if _is_readme(path) else _printable(path.name))),
             file=_printable(path.name),
             revision=str(record.get("sha", "")),
         ),
@@ -192,14 +196,26 @@ def _stated_facts(passages: list[Passage]) -> Iterator[Fact]:
 
 
 def _title(record: dict[str, Any], headings: list[str], path: Path) -> str:
+    """The name on the Hub, else the first heading if it is plain text, else the name of the file or its folder."""
     if "id" in record:
         return str(record["id"]).rpartition("/")[2]
-    return next((title for heading in headings if (title := _printable(heading))), _printable(path.stem))
+    heading = next((title for title in map(_printable, headings) if title), "")
+    if heading and not _MARKUP.search(heading):
+        return (
+            heading
+            if len(heading) <= _LONGEST_TITLE
+            else heading[: _LONGEST_TITLE + 1].rpartition(" ")[0] or (heading[:_LONGEST_TITLE])
+        )
+    return _printable(path.absolute().parent.name if _is_readme(path) else path.stem)[:_LONGEST_TITLE] or "model card"
+
+
+def _is_readme(path: Path) -> bool:
+    return path.stem.casefold() == "readme"
 
 
 def _printable(text: str) -> str:
     """The text without characters that show nothing or change how others are shown, at most 120 of them."""
-    return "".join(character for character in text if character.isprintable())[:120]
+    return "".join(character for character in text if character.isprintable())[:120].strip()
 
 
 def _licence(document: Document) -> str:

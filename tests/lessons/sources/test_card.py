@@ -49,6 +49,26 @@ def values(document: CardDocument, ref: str) -> dict[str, object]:
     return {fact.name: fact.value for fact in document.facts if fact.ref == ref}
 
 
+@pytest.mark.parametrize(
+    ("text", "title"),
+    [
+        ("It is a model.", "my-model"),
+        ("# Kind 7B\n\nIt is.", "Kind 7B"),
+        ("# <script>alert(3)</script> Model [a](javascript:alert(4))", "my-model"),
+        ("# ![logo](x.png)\n\nIt is.", "my-model"),
+        ("# A [link](http://x) with `code`", "A link with code"),
+        ("# " + "word " * 30, ("word " * 12).strip()),
+        ("# " + "x" * 200, "x" * 60),
+    ],
+)
+def test_a_card_in_a_folder_has_the_name_of_its_heading_or_of_the_folder(tmp_path: Path, text: str, title: str) -> None:
+    folder = tmp_path / "my-model"
+    folder.mkdir()
+    (folder / "README.md").write_text(text)
+    document = read_card(folder / "README.md")
+    assert (document.title, document.provenance.ref, document.provenance.file) == (title, title, "README.md")
+
+
 def test_entries_of_the_front_matter_are_facts_as_they_are_written(tmp_path: Path) -> None:
     document = read_card(write(tmp_path, CARD))
     assert values(document, "front matter") == {"license": "apache-2.0", "language": ["en", "no"]}

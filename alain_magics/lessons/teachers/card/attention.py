@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from alain_magics.lessons.teachers.card.items import Computed, Plan, Slip
+from alain_magics.lessons.teachers.card.items import Computed, Plan, Slip, rounded
 from alain_magics.lessons.teachers.card.model import Cache, Model
-from alain_magics.lessons.teachers.card.weights import unit_of
+from alain_magics.lessons.teachers.card.units import unit_of
 
 CONVERSATIONS = 8
 
@@ -70,7 +70,7 @@ def _per_thousand(model: Model, cache: Cache) -> Computed:
         ),
         code=(
             f"layers, kv_heads, head_dim = {cache.layers}, {cache.kv_heads}, {cache.head_dim}\n"
-            "print(round(2 * layers * kv_heads * head_dim * 2 * 1000 / 1e6, 2))"
+            + rounded("2 * layers * kv_heads * head_dim * 2 * 1000 / 1e6")
         ),
         slips=tuple(slips),
         facts=cache.facts,
@@ -115,7 +115,7 @@ def _conversations(model: Model, cache: Cache) -> Computed:
         code=(
             f"layers, kv_heads, head_dim = {cache.layers}, {cache.kv_heads}, {cache.head_dim}\n"
             "per_token = 2 * layers * kv_heads * head_dim * 2\n"
-            f"print(round({CONVERSATIONS} * {tokens} * per_token / {scale}, 2))"
+            + rounded(f"{CONVERSATIONS} * {tokens} * per_token / {scale}")
         ),
         slips=(
             Slip(
@@ -152,8 +152,7 @@ def _windowed(model: Model, cache: Cache) -> Computed:
         code=(
             f"full, windowed, window = {full}, {cache.windowed}, {cache.window}\n"
             f"per_layer = 2 * {cache.kv_heads} * {cache.head_dim} * 2  # bytes for one token\n"
-            f"tokens = {tokens}\n"
-            f"print(round((full * tokens + windowed * window) * per_layer / {scale}, 2))"
+            f"tokens = {tokens}\n" + rounded(f"(full * tokens + windowed * window) * per_layer / {scale}")
         ),
         slips=(
             Slip(

@@ -18,7 +18,6 @@ LANGUAGES = {
     "hu": "Hungarian", "no": "Norwegian", "th": "Thai", "el": "Greek", "hi": "Hindi", "id": "Indonesian",
     "uk": "Ukrainian", "vi": "Vietnamese", "fa": "Farsi", "ro": "Romanian",
 }  # fmt: skip
-PROGRAMMING = ("Java", "Ruby", "Go", "PHP", "Rust", "Swift", "Kotlin", "Scala", "Haskell", "Julia", "Perl", "Lua")
 _ALERT = re.compile(r"^\[![A-Z]+\]\s*")
 
 
@@ -53,7 +52,7 @@ def find(model: Model, pattern: str) -> tuple[Passage, re.Match[str]] | None:
 
 def claim_items(model: Model) -> Iterator[Cited]:
     """Languages and limits."""
-    for make in (_direction, _languages, _programming, _degrades):
+    for make in (_direction, _languages, _degrades):
         item = make(model)
         if item:
             yield item
@@ -103,48 +102,29 @@ def _languages(model: Model) -> Cited | None:
     )
 
 
-def _programming(model: Model) -> Cited | None:
-    found = find(model, r"(?:supported|programming) languages[^:]{0,40}: ")
-    if not found:
-        return None
-    passage, match = found
-    listed = {word.strip(" .`").casefold() for word in passage.text[match.end() :].split(",")}
-    named = [name for name in PROGRAMMING if name.casefold() in listed]
-    absent = [name for name in PROGRAMMING if not re.search(rf"\b{name}\b", model.document.text, re.IGNORECASE)]
-    if not named or len(absent) < 3:
-        return None
-    return Cited(
-        stem=(
-            f"Four teams want help with their code. The language of which team does the card of {model.name} list as "
-            "supported?"
-        ),
-        key=named[-1],
-        wrong=tuple((name, f"{name} is NOT on the card's list.") for name in absent[:3]),
-        facts=cited(passage),
-        explanation=f"The card says: “{plain(passage.text[match.start() :])}”",
-        quotes=(passage.text[match.start() :],),
-    )
-
-
 def _degrades(model: Model) -> Cited | None:
+    """A length of context between the one up to which quality holds and the window."""
     found = find(model, r"degrade (?:past|beyond|after|above) (\d{1,4})k\b")
     if not found:
         return None
     passage, match = found
     limit = int(match[1])
-    window = sorted({int(number) for number in re.findall(r"\b(\d{1,4})k\b", passage.text)} - {limit})
-    sizes = dict.fromkeys((*window[:1], limit // 2, limit * 2))
+    window = max((int(number) for number in re.findall(r"\b(\d{1,4})k\b", passage.text)), default=0)
+    if limit < 4 or window < limit * 3 / 2:
+        return None
     return Cited(
-        stem=f"Beyond which length of context does the card of {model.name} expect that quality may fall?",
-        key=f"{limit}k tokens",
-        wrong=tuple(
-            (
-                f"{size}k tokens",
-                f"{size}k is the window itself." if size in window else f"The card warns from {limit}k on.",
-            )
-            for size in sizes
+        stem=(
+            f"Four prompts are meant for {model.name}. Which of them can it take, though its card warns that quality "
+            "may suffer?"
+        ),
+        key=f"One of {(limit + window) // 2}k tokens",
+        wrong=(
+            (f"One of {limit // 2}k tokens", f"The card warns from {limit}k on; this is shorter."),
+            (f"One of {limit * 3 // 4}k tokens", f"The card warns from {limit}k on; this is shorter."),
+            (f"One of {window * 2}k tokens", f"That is longer than the window of {window}k, so it does NOT fit."),
         ),
         facts=cited(passage),
-        explanation=f"The card says: “{plain(sentence(passage.text, match))}”",
+        explanation=f"The card says: “{plain(sentence(passage.text, match))}” The window is {window}k.",
         quotes=(passage.text,),
+        difficulty="intermediate",
     )

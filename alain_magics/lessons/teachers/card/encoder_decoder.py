@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from alain_magics.lessons.document import Fact
-from alain_magics.lessons.teachers.card.items import Computed, Plan, Slip
+from alain_magics.lessons.teachers.card.items import Computed, Plan, Slip, rounded
 from alain_magics.lessons.teachers.card.model import Model
 
 
@@ -47,8 +47,7 @@ def _both_caches(model: Model, facts: tuple[Fact, ...], layers: int, heads: int,
         code=(
             f"layers, heads, head_dim = {layers}, {heads}, {head_dim}\n"
             "read, written = 400, 100\n"
-            "per_token = 2 * layers * heads * head_dim * 2\n"
-            "print(round((read + written) * per_token / 1e6, 2))"
+            "per_token = 2 * layers * heads * head_dim * 2\n" + rounded("(read + written) * per_token / 1e6")
         ),
         slips=(
             Slip(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from alain_magics.lessons.document import Fact
-from alain_magics.lessons.teachers.card.items import Computed, Plan, Slip
+from alain_magics.lessons.teachers.card.items import Computed, Plan, Slip, rounded
 from alain_magics.lessons.teachers.card.model import Model
+from alain_magics.lessons.teachers.card.units import figure
 
 # OCP Microscaling Formats specification, version 1.0: 4-bit elements, one 8-bit scale per block of 32.
 MXFP4_BITS = 4 + 8 / 32
@@ -78,7 +79,7 @@ def _experts_used(model: Model, experts: int, chosen: int) -> Computed:
             f"A layer of {model.name} has {experts} routed experts of equal size, and each token is sent to {chosen} "
             "of them. What share of the weights of these experts does a token use, in per cent?"
         ),
-        code=f"experts, chosen = {experts}, {chosen}\nprint(round(100 * chosen / experts, 3))",
+        code=f"experts, chosen = {experts}, {chosen}\n" + rounded("100 * chosen / experts"),
         slips=(
             Slip("fraction for per cent", "100 * ", "", "That is the fraction; per cent is a hundred times as much."),
             Slip(
@@ -99,10 +100,10 @@ def _active_share(model: Model) -> Computed:
     return Computed(
         form="numeric",
         stem=(
-            f"The card states {model.total / 1e9:g} billion parameters in all and {model.active / 1e9:g} billion "
+            f"The card states {model.total / 1e9:.12g} billion parameters in all and {model.active / 1e9:.12g} billion "
             f"active ones for {model.name}. What share of its parameters does a token use, in per cent?"
         ),
-        code=f"total, active = {model.total / 1e9:g}, {model.active / 1e9:g}\nprint(round(100 * active / total, 1))",
+        code=f"total, active = {model.total / 1e9:.12g}, {model.active / 1e9:.12g}\n" + rounded("100 * active / total"),
         slips=(
             Slip(
                 "share of the rest",
@@ -119,7 +120,7 @@ def _active_share(model: Model) -> Computed:
         ),
         facts=model.active_facts,
         explanation=(
-            f"{model.active / 1e9:g} of {model.total / 1e9:g} billion. It is more than the experts' share alone, "
+            f"{model.active / 1e9:.12g} of {model.total / 1e9:.12g} billion. It is more than the experts' share alone, "
             "since attention and embeddings serve every token."
         ),
         unit="%",
@@ -136,8 +137,7 @@ def _packed(model: Model) -> Computed:
         ),
         code=(
             f"weights = {layers} * {experts} * 3 * {hidden} * {inner}\n"
-            "bits = 4 + 8 / 32\n"
-            "print(round(weights * bits / 8 / 1e9, 2))"
+            "bits = 4 + 8 / 32\n" + rounded("weights * bits / 8 / 1e9")
         ),
         slips=(
             Slip(
@@ -169,14 +169,15 @@ def _packed(model: Model) -> Computed:
 def _left(model: Model) -> Computed:
     plain = plain_weights(model)
     rest = plain.value if plain and isinstance(plain.value, int) else 0
-    packed = (packed_weights(model) - rest * 2) / 1e9
+    packed = packed_weights(model) - rest * 2
+    taken = figure(packed)
     return Computed(
         form="numeric",
         stem=(
-            f"The packed experts of {model.name} take {packed:.2f} GB; the other {rest:,} parameters stay in bf16. "
+            f"The packed experts of {model.name} take {taken.text}; the other {rest:,} parameters stay in bf16. "
             "How many GB of a memory of 16 GB are left for everything else? 1 GB is 10^9 bytes."
         ),
-        code=f"experts = {packed:.2f}\nrest = {rest:_} * 2 / 1e9\nprint(round(16 - experts - rest, 2))",
+        code=f"experts = {packed:_} / 1e9\nrest = {rest:_} * 2 / 1e9\n" + rounded("16 - experts - rest"),
         slips=(
             Slip(
                 "rest forgotten", " - rest", "", "That leaves out attention, embeddings and router, which stay in bf16."
@@ -189,8 +190,9 @@ def _left(model: Model) -> Computed:
                 "That is what the weights take; asked is what is left.",
             ),
         ),
+        figures=((f"= {packed:_} /", f"= {taken.code} /"),),
         facts=(*([plain] if plain else []), *model.config.facts("quantization_config.quant_method")),
-        explanation=f"{packed:.2f} GB of experts and {rest * 2 / 1e9:.2f} GB in bf16 are taken.",
+        explanation=f"{taken.text} of experts and {figure(rest * 2).text} in bf16 are taken.",
         unit="GB",
         difficulty="intermediate",
     )

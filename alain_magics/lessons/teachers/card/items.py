@@ -47,7 +47,11 @@ class Slip:
 
 @dataclass(frozen=True)
 class Computed:
-    """An item whose answer a program prints: typed (``numeric``), chosen (``single``) or foretold (``predict``)."""
+    """An item whose answer a program prints: typed (``numeric``), chosen (``single``) or foretold (``predict``).
+
+    The program computes with exact values. ``figures`` are fragments of it with what the stem shows instead, so that
+    the answer from the stem's own figures can be compared. ``exact`` allows one whole number and nothing beside it.
+    """
 
     form: QuestionForm
     stem: str
@@ -57,6 +61,7 @@ class Computed:
     explanation: str
     unit: str = ""
     exact: bool = False
+    figures: tuple[tuple[str, str], ...] = ()
     hint: str = ""
     difficulty: Difficulty = "beginner"
 
@@ -113,7 +118,9 @@ class Maker:
     async def make(self, plans: Sequence[Plan]) -> list[Made]:
         """Run every program of all plans under both seeds at once, then build sections and questions."""
         items = [item for plan in plans for item in plan.items if isinstance(item, Computed)]
-        codes = [plan.code for plan in plans if plan.code] + [code for item in items for code in programs(item)]
+        codes = [plan.code for plan in plans if plan.code] + [
+            code for item in items for code in (*programs(item), stated_program(item))
+        ]
         outcomes = dict(zip(codes, await self._prover.reproduce(codes), strict=True))
         return [self._made(plan, outcomes) for plan in plans]
 
@@ -157,7 +164,17 @@ class Maker:
             self._drop("answer not reproduced")
             return None
         numeric = item.form == "numeric"
-        tolerance = 0.0 if item.exact or not numeric else float(f"{abs(float(key.output)) * TOLERANCE:.1g}")
+        tolerance = 0.0
+        if numeric:
+            answer = float(key.output)
+            tolerance = 0.0 if item.exact else float(f"{abs(answer) * TOLERANCE:.1g}")
+            if (item.exact and not answer.is_integer()) or (not item.exact and not tolerance):
+                self._drop("no number that could be typed")
+                return None
+            stated = outcomes[stated_program(item)]
+            if stated is None or not stated.ok or not abs(float(stated.output) - answer) <= tolerance:
+                self._drop("the stem's figures give another answer")
+                return None
         options: list[Option] = []
         runs: list[Run] = []
         for slip, code, outcome in zip(item.slips, programs(item)[1:], rest, strict=True):
@@ -215,6 +232,19 @@ class Maker:
 def programs(item: Computed) -> list[str]:
     """The program of the key, then those of the slips."""
     return [item.code, *(item.code.replace(slip.old, slip.new, 1) for slip in item.slips)]
+
+
+def stated_program(item: Computed) -> str:
+    """The program of the key with the figures that the stem shows."""
+    code = item.code
+    for exact, shown in item.figures:
+        code = code.replace(exact, shown, 1)
+    return code
+
+
+def rounded(expression: str) -> str:
+    """Program text that prints a number to four digits that count, far finer than ``TOLERANCE``."""
+    return f'print(float("%.4g" % ({expression})))'
 
 
 def near(one: str, two: str, tolerance: float) -> bool:

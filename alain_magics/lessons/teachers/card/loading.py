@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from alain_magics.lessons.document import Fact
 from alain_magics.lessons.sources.markdown import Passage
 from alain_magics.lessons.teachers.card.claims import cited, plain, sentence
-from alain_magics.lessons.teachers.card.items import Cited, at
+from alain_magics.lessons.teachers.card.items import Cited, Computed, Slip, at, rounded
 from alain_magics.lessons.teachers.card.model import Model
 
 _SETTING = re.compile(
@@ -17,7 +17,6 @@ _SETTING = re.compile(
 _RECOMMENDED = re.compile(r"temperature.{0,60}?\((\d\.\d{1,2}) is recommended\)", re.IGNORECASE)
 _VERSION = re.compile(r"`?\btransformers\s*(<|>=)\s*v?(\d{1,2})\.(\d{1,3})(?:\.(\d{1,3}))?")
 _MODE = re.compile(r"(?<![\w-])(non-thinking|thinking) mode\b", re.IGNORECASE)
-_TEMPERATURES = (0.1, 0.3, 0.5, 0.7, 0.9, 1.1, 1.3)
 
 
 def loading_items(model: Model) -> Iterator[Cited]:
@@ -28,7 +27,7 @@ def loading_items(model: Model) -> Iterator[Cited]:
             yield item
 
 
-def setting_items(model: Model) -> Iterator[Cited]:
+def setting_items(model: Model) -> Iterator[Computed | Cited]:
     """The sampling settings that the card asks for."""
     item = _two_modes(model) or _temperature(model)
     if item:
@@ -72,16 +71,17 @@ def _version(model: Model) -> Cited | None:
             continue
         major, minor = int(match[2]), int(match[3])
         bound = f"{major}.{minor}.{match[4] or 0}"
+        # the bound itself is not offered: it stands in the passage that is shown
         return Cited(
             stem=(
                 f"A server offers four releases of transformers. Which is the oldest of them that loads {model.name}, "
                 "by its card?"
             ),
-            key=bound,
+            key=f"{major}.{minor + 1}.0",
             wrong=(
                 (f"{major}.{minor - 2}.0", f"That is older than {bound}."),
                 (f"{major}.{minor - 1}.2", f"That is still older than {bound}."),
-                (f"{major}.{minor + 1}.0", f"That works; so does {bound}, which is older."),
+                (f"{major}.{minor + 2}.0", f"That works; so does {major}.{minor + 1}.0, which is older."),
             ),
             facts=cited(passage),
             explanation=f"The card says: “{plain(sentence(passage.text, match))}”",
@@ -92,28 +92,28 @@ def _version(model: Model) -> Cited | None:
 
 
 def _prefix(model: Model) -> Cited | None:
-    """The text that a task of a text-to-text model must begin with."""
-    fact = next(
-        (fact for fact in model.document.facts if fact.name == "task_specific_params.summarization.prefix"), None
-    )
-    if fact is None or fact.value != "summarize: ":
+    """The text that a task of a text-to-text model must begin with, by the pattern of another task."""
+    facts = {fact.name.split(".")[-2]: fact for fact in model.document.facts if fact.name.endswith(".prefix")}
+    shown, meant = facts.get("translation_en_to_de"), facts.get("translation_en_to_fr")
+    if not shown or not meant or shown.value != "translate English to German: ":
         return None
-    text = "The tower is 324 metres tall."
+    if meant.value != "translate English to French: ":
+        return None
+    text = "The tower is tall."
     return Cited(
         stem=(
-            f"{model.name} tells its tasks apart by how the input begins. Which input asks it for a short version of "
-            "a text?"
+            f"{model.name} tells its tasks apart by how the input begins. Which input asks it for a sentence in French?"
         ),
-        key=f"summarize: {text}",
+        key=f"translate English to French: {text}",
         wrong=(
-            (f"summarization: {text}", "That is the name of the task in config.json; its prefix is another word."),
-            (f"{text} TL;DR:", "That is a prompt for decoders, which continue a text."),
-            (f"Please shorten this: {text}", "It was trained with fixed prefixes, not with requests in free words."),
+            (f"translate French to English: {text}", "That asks for English: the source comes first."),
+            (f"translation_en_to_fr: {text}", "That is the name of the task in config.json; its prefix is in words."),
+            (f"{text} Say it in French:", "It was trained with fixed prefixes, which come first."),
         ),
-        facts=(fact,),
-        explanation="config.json gives the prefix “summarize: ” for this task; the text follows it.",
+        facts=(shown, meant),
+        explanation="The prefixes name the task, the source and the target; the text follows.",
         literal=True,
-        quotes=("task_specific_params, summarization, prefix: “summarize: ”",),
+        quotes=("task_specific_params, translation_en_to_de, prefix: “translate English to German: ”",),
     )
 
 
@@ -208,22 +208,27 @@ def _two_modes(model: Model) -> Cited | None:
     (off, passage), (on, other) = modes["non-thinking"], modes["thinking"]
     if any(off[name] == on[name] for name in ("temperature", "top_p")):
         return None
-    pairs = {
-        (temperature, top_p): f"`temperature={temperature}` with `top_p={top_p}`"
-        for temperature in (off["temperature"], on["temperature"])
-        for top_p in (off["top_p"], on["top_p"])
-    }
-    key, swapped = (off["temperature"], off["top_p"]), (on["temperature"], on["top_p"])
+    warmer, wider = (float(off[name]) > float(on[name]) for name in ("temperature", "top_p"))
+    moves = [
+        f"Temperature {'rises' if up else 'falls'}, top-p {'rises' if out else 'falls'}"
+        for up, out in ((warmer, wider), (not warmer, not wider), (not warmer, wider), (warmer, not wider))
+    ]
+    says = " and ".join(f"{name} goes from {on[name]} to {off[name]}" for name in ("temperature", "top_p")) + "."
     return Cited(
-        stem=f"A program uses {model.name} in non-thinking mode. Which settings does the card suggest?",
-        key=pairs[key],
+        stem=(
+            f"A program with the settings of the card for {model.name} goes over from thinking to non-thinking mode. "
+            "What happens to temperature and top-p?"
+        ),
+        key=moves[0],
         wrong=tuple(
-            (text, "That is for thinking mode." if pair == swapped else "That mixes the settings of the two modes.")
-            for pair, text in pairs.items()
-            if pair != key
+            zip(
+                moves[1:],
+                ("That is the way back, to thinking mode.", f"By the card, {says}", f"By the card, {says}"),
+                strict=True,
+            )
         ),
         facts=(*cited(passage), *cited(other)),
-        explanation=f"The card says: “{plain(passage.text)}”",
+        explanation=f"By the card, {says}",
         quotes=tuple(_settings_sentence(text) for text in (other.text, passage.text)),
     )
 
@@ -233,41 +238,53 @@ def _settings_sentence(text: str) -> str:
     return sentence(text, match) if match else text
 
 
-def _temperature(model: Model) -> Cited | None:
+def _temperature(model: Model) -> Computed | None:
+    """What the card's temperature does to the odds of two tokens."""
     found = _stated_temperature(model)
     if found is None:
         return None
-    value, fact, quote = found
-    far = [other for other in _TEMPERATURES if abs(other - float(value)) > 0.15]
-    start = len(model.document.text) % (len(far) - 2)
-    return Cited(
-        stem=f"Which temperature does the card of {model.name} set?",
-        key=value,
-        wrong=tuple(
-            (
-                str(other),
-                f"The card has {value}; a {'higher' if other > float(value) else 'lower'} temperature makes answers "
-                f"{'more varied' if other > float(value) else 'more alike'}.",
-            )
-            for other in far[start : start + 3]
+    value, fact = found
+    return Computed(
+        form="numeric",
+        stem=(
+            f"The card of {model.name} sets the temperature to {value}. The score of one token is 2 above that of "
+            "another. How many times as likely as the other is it drawn?"
+        ),
+        code=f"import math\n\ndifference, temperature = 2, {value}\n" + rounded("math.exp(difference / temperature)"),
+        slips=(
+            Slip("temperature left out", "difference / temperature", "difference", "That is temperature 1."),
+            Slip(
+                "multiplied",
+                "difference / temperature",
+                "difference * temperature",
+                "That multiplies by the temperature; scores are divided by it.",
+            ),
+            Slip(
+                "no power of e",
+                "math.exp(difference / temperature)",
+                "difference / temperature",
+                "That is the difference of the scaled scores; the odds are e to that power.",
+            ),
         ),
         facts=(fact,),
-        explanation=f"The card says: “{plain(quote)}”",
-        quotes=(quote,),
+        explanation=f"The scaled scores differ by 2 / {value}; the odds are e to that power.",
+        unit="times",
+        hint="First divide the difference of the scores by the temperature.",
+        difficulty="intermediate",
     )
 
 
-def _stated_temperature(model: Model) -> tuple[str, Fact, str] | None:
+def _stated_temperature(model: Model) -> tuple[str, Fact] | None:
     """A temperature with its place: recommended, else listed, else used in code."""
     passages = model.document.passages
     for passage in passages:
         if match := _RECOMMENDED.search(passage.text):
-            return match[1], at(passage.span, "card"), sentence(passage.text, match)
+            return match[1], at(passage.span, "card")
     texts = [(passage.text, passage.span) for passage in passages] + [
         (block.code, block.span) for block in model.document.code_blocks
     ]
     for text, span in texts:
         for match in _SETTING.finditer(text):
             if match[1].lower() == "temperature" and 0.1 <= float(match[2]) <= 1.2:
-                return match[2], at(span, "card"), match[0]
+                return match[2], at(span, "card")
     return None

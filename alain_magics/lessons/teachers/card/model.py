@@ -191,7 +191,7 @@ class Count:
     @property
     def text(self) -> str:
         """The number for people: all digits, or the rounded one that was stated."""
-        return f"{self.value:,}" if self.exact else f"about {self.value / 1e9:g} billion"
+        return f"{self.value:,}" if self.exact else f"about {self.value / 1e9:.12g} billion"
 
 
 @dataclass(frozen=True)
@@ -236,6 +236,11 @@ def stated_counts(document: CardDocument) -> list[tuple[int, bool, Fact]]:
     return found
 
 
+def counts_in_name(document: CardDocument) -> list[int]:
+    """The numbers of parameters in the name of the model, such as that of ``M-7B``."""
+    return [_number(match) for match in _IN_NAME.finditer(document.title.replace("-", " "))]
+
+
 def count_parameters(document: CardDocument, parts: Parts | None) -> Count | None:
     """The number of parameters that can be vouched for.
 
@@ -246,7 +251,7 @@ def count_parameters(document: CardDocument, parts: Parts | None) -> Count | Non
     total = stored.value if stored and type(stored.value) is int and 0 < stored.value < MOST_PARAMETERS else 0
     stated = [(value, fact) for value, active, fact in stated_counts(document) if not active]
     if parts:
-        named = [(_number(match), at_id(document)) for match in _IN_NAME.finditer(document.title.replace("-", " "))]
+        named = [(value, at_id(document)) for value in counts_in_name(document)]
         agreeing = [fact for value, fact in stated + named if fact and close(value, parts.total)]
         if agreeing or close(total, parts.total):
             return Count(parts.total, "counted from config.json", (*parts.facts, *agreeing[:1]))

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from alain_magics.lessons.document import CodeBlock, Fact
 from alain_magics.lessons.teachers.card.claims import claim_items, plain
-from alain_magics.lessons.teachers.card.items import Cited, Plan, at
+from alain_magics.lessons.teachers.card.items import Cited, Computed, Plan, at
 from alain_magics.lessons.teachers.card.loading import loading_items, setting_items
 from alain_magics.lessons.teachers.card.model import Model
 from alain_magics.lessons.teachers.card.statements import statement_items
@@ -88,7 +88,9 @@ def plan_sampling(model: Model) -> Plan | None:
         "Choosing its tokens",
         "Sample with the settings that a card asks for",
         "A model gives every possible next token a probability; a program chooses one. Greedy decoding takes the "
-        "likeliest. Sampling draws one: a temperature below 1 sharpens the probabilities, top-k keeps a fixed number "
+        "likeliest. Sampling draws one: every token has a score, the scores are divided by the temperature, and a "
+        "token whose scaled score is d above another's is e^d times as likely. A temperature below 1 so sharpens the "
+        "probabilities; top-k keeps a fixed number "
         "of the likeliest tokens, top-p keeps the likeliest up to a total probability.",
         (),
         [*setting_items(model), *statement_items(model, "sample")],
@@ -101,14 +103,14 @@ def _plan(
     objective: str,
     prose: str,
     facts: tuple[Fact, ...],
-    items: Iterable[Cited],
+    items: Iterable[Computed | Cited],
     example: CodeBlock | None = None,
 ) -> Plan | None:
     """A section with as many items as the quotations they rest on leave room for."""
-    kept: list[Cited] = []
+    kept: list[Computed | Cited] = []
     quotes: dict[str, tuple[Fact, ...]] = {}
     for item in items:
-        shown_by_it = [plain(quote, 300) for quote in item.quotes]
+        shown_by_it = [plain(quote, 300) for quote in item.quotes] if isinstance(item, Cited) else []
         words = sum(len(text.split()) for text in {*quotes, *shown_by_it})
         if words <= QUOTED_WORDS:
             kept.append(item)

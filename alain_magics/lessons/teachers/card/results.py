@@ -9,7 +9,7 @@ from difflib import SequenceMatcher
 from itertools import combinations, permutations
 
 from alain_magics.lessons.document import Table
-from alain_magics.lessons.teachers.card.items import Computed, Plan, Slip, at
+from alain_magics.lessons.teachers.card.items import Computed, Plan, Slip, at, rounded
 from alain_magics.lessons.teachers.card.model import Model, plain_name
 
 FEWEST_ROWS, MOST_ROWS = 4, 12
@@ -91,7 +91,7 @@ def _pick_columns(results: Results) -> tuple[int, ...]:
 def _column(results: Results, index: int, names: Sequence[str] = ()) -> str:
     """A column as the text of a dictionary, one row a line."""
     rows = [(name, results.rows[name]) for name in names or results.rows]
-    return "{\n" + "".join(f"    {name!r}: {row[index]:g},\n" for name, row in rows) + "}"
+    return "{\n" + "".join(f"    {name!r}: {row[index]:.12g},\n" for name, row in rows) + "}"
 
 
 def _shown(results: Results) -> str:
@@ -162,17 +162,17 @@ def _difference(results: Results, column: int) -> Computed | None:
         return None
     other = _sibling(results)
     own, theirs = results.rows[results.own][column], results.rows[other][column]
-    if own == theirs or not own or not theirs:
+    if own == theirs or min(own, theirs) <= 0:
         return None
     above, below = (results.own, other) if own > theirs else (other, results.own)
     high, low = max(own, theirs), min(own, theirs)
     return Computed(
         form="numeric",
         stem=(
-            f"The card's table gives {high:g} for {above} and {low:g} for {below} ({results.columns[column]}). By how "
-            "many per cent of the lower number is the higher one larger?"
+            f"The card's table gives {high:.12g} for {above} and {low:.12g} for {below} ({results.columns[column]}). "
+            "By how many per cent of the lower number is the higher one larger?"
         ),
-        code=f"high, low = {high:g}, {low:g}\nprint(round(100 * (high - low) / low, 2))",
+        code=f"high, low = {high:.12g}, {low:.12g}\n" + rounded("100 * (high - low) / low"),
         slips=(
             Slip(
                 "points for per cent",
@@ -189,7 +189,7 @@ def _difference(results: Results, column: int) -> Computed | None:
             ),
         ),
         facts=(at(results.table.span, "card"),),
-        explanation=f"The difference is {high - low:.4g} points, which is that share of {low:g}.",
+        explanation=f"The difference is {high - low:.4g} points, which is that share of {low:.12g}.",
         unit="%",
         hint="The difference first, then its share of the lower number.",
     )
@@ -205,7 +205,7 @@ def _spread(results: Results, column: int) -> Computed | None:
             f"By how much does {title} vary over the {len(results.rows)} rows of the card's table: what is the "
             "highest value less the lowest?"
         ),
-        code=f"scores = {_column(results, column)}\nprint(round(max(scores.values()) - min(scores.values()), 3))",
+        code=f"scores = {_column(results, column)}\n" + rounded("max(scores.values()) - min(scores.values())"),
         slips=(
             Slip(
                 "highest less mean",

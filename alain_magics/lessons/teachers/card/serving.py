@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from alain_magics.lessons.teachers.card.experts import packed_weights
-from alain_magics.lessons.teachers.card.items import Computed, Plan, Slip
+from alain_magics.lessons.teachers.card.items import Computed, Plan, Slip, rounded
 from alain_magics.lessons.teachers.card.model import Cache, Model
-from alain_magics.lessons.teachers.card.weights import TYPES, unit_of
+from alain_magics.lessons.teachers.card.units import figure, unit_of
+from alain_magics.lessons.teachers.card.weights import TYPES
 
 RESERVE = 1
 DEVICES = (16, 24, 48, 80, 160, 320, 640)
@@ -59,17 +60,20 @@ def plan_fit(model: Model) -> Plan | None:
 def _tokens(model: Model, cache: Cache, device: int, name: str, weights: int) -> Computed:
     per_token = cache.bytes_at(cache.window + 1) - cache.bytes_at(cache.window)
     where = f" (its {cache.windowed} windowed layers take little and are left out)" if cache.windowed else ""
+    left = device * 1e9 - RESERVE * 1e9 - weights
+    # the closer the weights come to the room, the more digits they need
+    figures = [figure(weights, digits) for digits in (4, 6, 8, 12)]
+    held = next((one for one in figures if abs(float(one.code) - weights) < left / 200), figures[-1])
     return Computed(
         form="numeric",
         stem=(
-            f"A device has {device} GB. The weights of {model.name} take {weights / 1e9:.2f} GB in {name}, {RESERVE} "
+            f"A device has {device} GB. The weights of {model.name} take {held.text} in {name}, {RESERVE} "
             f"GB is set aside, and a token takes {per_token:,} bytes of cache{where}. For how many thousand tokens is "
             "there room? 1 GB is 10^9 bytes."
         ),
         code=(
-            f"device, weights, reserve = {device}e9, {weights / 1e9:.2f}e9, {RESERVE}e9\n"
-            f"per_token = {per_token:_}\n"
-            "print(round((device - weights - reserve) / per_token / 1000, 2))"
+            f"device, weights, reserve = {device}e9, {weights:_}, {RESERVE}e9\n"
+            f"per_token = {per_token:_}\n" + rounded("(device - weights - reserve) / per_token / 1000")
         ),
         slips=(
             Slip("reserve forgotten", " - reserve", "", f"That forgets the {RESERVE} GB set aside."),
@@ -81,8 +85,9 @@ def _tokens(model: Model, cache: Cache, device: int, name: str, weights: int) ->
                 "That takes 2^30 bytes for a GB; 1 GB is 10^9 bytes here.",
             ),
         ),
+        figures=((f" {weights:_},", f" {held.code},"),),
         facts=(*model.count.facts, *cache.facts) if model.count else cache.facts,
-        explanation=f"What is left, {device} - {weights / 1e9:.2f} - {RESERVE} GB, divided by the bytes of one token.",
+        explanation=f"What is left of {device} GB after {held.text} and {RESERVE} GB, divided by the bytes of a token.",
         unit="thousand tokens",
         hint="First the bytes that are left for the cache.",
         difficulty="intermediate",
@@ -91,16 +96,21 @@ def _tokens(model: Model, cache: Cache, device: int, name: str, weights: int) ->
 
 def _conversations(model: Model, cache: Cache, device: int, name: str, weights: int, window: int) -> Computed:
     size = cache.bytes_at(window)
+    room = (device - RESERVE) * 1e9
+    # as many digits as the whole number of conversations needs
+    figures = [(figure(weights, digits), figure(size, digits)) for digits in (4, 5, 6, 8, 12)]
+    same = [pair for pair in figures if (room - float(pair[0].code)) // float(pair[1].code) == (room - weights) // size]
+    held, each = (same or figures)[0]
     return Computed(
         form="numeric",
         stem=(
-            f"A device has {device} GB. The weights of {model.name} take {weights / 1e9:.2f} GB in {name}, {RESERVE} "
-            f"GB is set aside, and the cache of one full window of {window:,} tokens takes {size / 1e9:.3f} GB. How "
-            "many conversations, each with a full window, fit at once?"
+            f"A device has {device} GB. The weights of {model.name} take {held.text} in {name}, {RESERVE} GB is set "
+            f"aside, and the cache of one full window of {window:,} tokens takes {each.text}. How many conversations, "
+            "each with a full window, fit at once? 1 GB is 10^9 bytes, 1 MB is 10^6 bytes."
         ),
         code=(
-            f"device, weights, reserve = {device}, {weights / 1e9:.2f}, {RESERVE}  # GB\n"
-            f"window = {size / 1e9:.3f}\n"
+            f"device, weights, reserve = {device}e9, {weights:_}, {RESERVE}e9\n"
+            f"window = {size:_}\n"
             "print(int((device - weights - reserve) // window))"
         ),
         slips=(
@@ -119,6 +129,7 @@ def _conversations(model: Model, cache: Cache, device: int, name: str, weights: 
                 "The last one does not fit completely: round down.",
             ),
         ),
+        figures=((f" {weights:_},", f" {held.code},"), (f"window = {size:_}", f"window = {each.code}")),
         facts=(*model.count.facts, *cache.facts) if model.count else cache.facts,
         explanation="What is left after weights and reserve, divided by the cache of one window, rounded down.",
         unit="conversations",
@@ -130,18 +141,16 @@ def _conversations(model: Model, cache: Cache, device: int, name: str, weights: 
 
 def _full_load(model: Model, cache: Cache, name: str, weights: int, window: int) -> Computed:
     size = cache.bytes_at(window)
-    unit, scale = unit_of(weights)
+    unit = unit_of(min(weights, size))
+    held, kept = figure(weights, unit=unit), figure(size, unit=unit)
     return Computed(
         form="numeric",
         stem=(
-            f"{model.name} runs with a full window of {window:,} tokens: {weights / float(scale):,.1f} {unit} of "
-            f"weights ({name}) and {size / float(scale):,.1f} {unit} of key-value cache. What share of the two "
+            f"{model.name} runs with a full window of {window:,} tokens: {held.text} of weights "
+            f"({name}) and {kept.text} of key-value cache. What share of the two "
             "together is the cache, in per cent?"
         ),
-        code=(
-            f"weights, cache = {weights / float(scale):.1f}, {size / float(scale):.1f}  # {unit}\n"
-            "print(round(100 * cache / (weights + cache), 1))"
-        ),
+        code=(f"weights = {weights:_}\ncache = {size:_}\n" + rounded("100 * cache / (weights + cache)")),
         slips=(
             Slip(
                 "share of the weights",
@@ -150,6 +159,10 @@ def _full_load(model: Model, cache: Cache, name: str, weights: int, window: int)
                 "That compares the cache with the weights, not with both together.",
             ),
             Slip("share of the other", "100 * cache", "100 * weights", "That is the share of the weights."),
+        ),
+        figures=(
+            (f"weights = {weights:_}\n", f"weights = {held.code}\n"),
+            (f"cache = {size:_}\n", f"cache = {kept.code}\n"),
         ),
         facts=(*cache.facts, *model.config.facts("max_position_embeddings")),
         explanation="The cache divided by the sum of cache and weights.",
@@ -224,12 +237,11 @@ def _bound(model: Model, read: int, bandwidth: int) -> Computed:
         code=(
             f"bandwidth = {bandwidth}e9  # bytes per second\n"
             f"read = {read:_}\n"
-            "per_token = read * 2\n"
-            "print(round(bandwidth / per_token, 2))"
+            "per_token = read * 2\n" + rounded("bandwidth / per_token")
         ),
         slips=tuple(slips),
         facts=(*(model.count.facts if model.count else ()), *model.active_facts),
-        explanation=f"{bandwidth:,} GB a second divided by {read * 2 / 1e9:.2f} GB per token.",
+        explanation=f"{bandwidth:,} GB a second divided by {figure(read * 2).text} per token.",
         unit="tokens/s",
         hint="First the bytes that one token makes the memory deliver.",
         difficulty="intermediate",
@@ -244,7 +256,7 @@ def _needed(model: Model, read: int) -> Computed:
             "of which are read per token. How many GB per second must the memory deliver at least? 1 GB is 10^9 "
             "bytes."
         ),
-        code=f"read = {read:_}\nper_token = read * 4 / 8\nprint(round(30 * per_token / 1e9, 2))",
+        code=f"read = {read:_}\nper_token = read * 4 / 8\n" + rounded("30 * per_token / 1e9"),
         slips=(
             Slip("bits for bytes", " / 8", "", "That counts bits; 4 bits are half a byte."),
             Slip(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from alain_magics.lessons.teachers.card.items import Computed, Plan, Slip
+from alain_magics.lessons.teachers.card.items import Computed, Plan, Slip, rounded
 from alain_magics.lessons.teachers.card.model import Config, Model, Parts
 
 
@@ -54,7 +54,7 @@ def _embedding(model: Model, parts: Parts) -> Computed | None:
         ),
         code=(
             f"vocabulary, hidden, matrices = {parts.vocabulary}, {parts.hidden}, {parts.matrices}\n"
-            "print(round(vocabulary * hidden * matrices / 1e6, 2))"
+            + rounded("vocabulary * hidden * matrices / 1e6")
         ),
         slips=(
             Slip(
@@ -114,7 +114,7 @@ def _attention(model: Model, parts: Parts) -> Computed | None:
             f"hidden = {cache.hidden}\n"
             f"queries = {cache.heads} * {cache.head_dim}\n"
             f"keys = {cache.kv_heads} * {cache.head_dim}\n"
-            "print(round((2 * hidden * queries + 2 * hidden * keys) / 1e6, 3))"
+            + rounded("(2 * hidden * queries + 2 * hidden * keys) / 1e6")
         ),
         slips=tuple(slips),
         facts=cache.facts,
@@ -151,7 +151,7 @@ def _feed_forward(model: Model) -> Computed | None:
             "million weights has it in one layer?"
         ),
         code=(
-            f"matrices, hidden, inner = {matrices}, {hidden}, {inner}\nprint(round(matrices * hidden * inner / 1e6, 2))"
+            f"matrices, hidden, inner = {matrices}, {hidden}, {inner}\n" + rounded("matrices * hidden * inner / 1e6")
         ),
         slips=(
             Slip("number of matrices", f"= {matrices},", f"= {other},", wrong),
@@ -183,8 +183,7 @@ def _share(model: Model, parts: Parts) -> Computed | None:
         ),
         code=(
             f"matrices, vocabulary, hidden = {parts.matrices}, {parts.vocabulary}, {parts.hidden}\n"
-            f"parameters = {parts.total:_}\n"
-            "print(round(100 * matrices * vocabulary * hidden / parameters, 1))"
+            f"parameters = {parts.total:_}\n" + rounded("100 * matrices * vocabulary * hidden / parameters")
         ),
         slips=(
             Slip(
@@ -222,7 +221,7 @@ def _stored(model: Model, parts: Parts) -> Computed | None:
             f"output layer and embedding are one matrix of {parts.vocabulary:,} by {parts.hidden:,}, but the file "
             "holds it twice. How many MB does the second copy take? 1 MB is 10^6 bytes."
         ),
-        code=f"vocabulary, hidden = {parts.vocabulary}, {parts.hidden}\nprint(round(vocabulary * hidden * 2 / 1e6, 1))",
+        code=f"vocabulary, hidden = {parts.vocabulary}, {parts.hidden}\n" + rounded("vocabulary * hidden * 2 / 1e6"),
         slips=(
             Slip("both copies", "* 2 /", "* 2 * 2 /", "That is both copies; one of them is needed."),
             Slip("one byte a number", "* 2 /", "/", "That takes one byte a number; bf16 has two."),

@@ -20,7 +20,7 @@ from alain_magics.lessons.teachers.card.model import Model
 class Statement:
     """A pattern and the item it stands for; ``{name}`` in the stem is the model.
 
-    With ``code`` the pattern is sought in code; ``also`` finds further sentences that the answer rests on.
+    With ``code`` the pattern is sought in code.
     """
 
     about: str
@@ -30,7 +30,6 @@ class Statement:
     wrong: tuple[tuple[str, str], ...]
     difficulty: Difficulty = "beginner"
     code: bool = False
-    also: tuple[str, ...] = ()
 
 
 STATEMENTS = (
@@ -121,12 +120,19 @@ STATEMENTS = (
     Statement(
         "use",
         r"^pre-?processing: normalization \+ SentencePiece",
-        "What cuts the text into the pieces that {name} reads?",
-        "SentencePiece",
+        "A rare name stands in a text for {name}. What does the model read in its place, given how its card says that "
+        "text is prepared?",
+        "Pieces of it that the vocabulary has",
         (
-            ("WordPiece", "BERT models use it; the card names another."),
-            ("Byte-level BPE", "GPT-2 uses it; the card names another."),
-            ("Splitting at spaces", "That gives words; the card names a method for pieces of words."),
+            ("The word of the vocabulary most like it", "SentencePiece replaces no word; it cuts words into pieces."),
+            (
+                "A marker that the vocabulary has for unknown words",
+                "A word that is not known as a whole is cut into known pieces.",
+            ),
+            (
+                "The words around it that the vocabulary has",
+                "SentencePiece leaves no word out; it cuts words into pieces.",
+            ),
         ),
     ),
     Statement(
@@ -143,24 +149,24 @@ STATEMENTS = (
     Statement(
         "prompt",
         r"reasoning level can be set in the system prompts?",
-        "You want {name} to think a problem through at length. What do you change, by its card?",
-        "`Reasoning: high` goes into the system prompt",
+        "You want a quick answer from {name} to an easy question. What do you change, following its card?",
+        "`Reasoning: low` goes into the system prompt",
         (
-            ("`/think` goes to the end of the user's message", "That is how Qwen 3 is switched."),
-            ("`enable_thinking=True` goes to the chat template", "That is how Qwen 3 is switched."),
-            ("`temperature=1.5` goes to the sampling settings", "That makes answers more varied, not longer thought."),
+            ("`/no_think` goes into the prompt of the user", "That is how Qwen 3 is switched."),
+            ("`enable_thinking=False` goes into the chat template", "That is how Qwen 3 is switched."),
+            ("`temperature=0.1` goes into the sampling settings", "That makes answers more alike, not sooner thought."),
         ),
     ),
     Statement(
         "prompt",
         r"should only be used with the harmony format",
-        "You send tokens to {name} yourself, past the chat template of transformers. In which format must the "
-        "conversation be?",
-        "Harmony",
+        "A program joins the messages for {name} in the ChatML format of Qwen, past the chat template. What follows, "
+        "by its card?",
+        "Its answers cannot be relied on",
         (
-            ("ChatML", "Qwen models use it; this card asks for another."),
-            ("Alpaca", "It is a format of older models; this card asks for another."),
-            ("Vicuna", "It is a format of older models; this card asks for another."),
+            ("Its answers are right but come later", "The card does NOT speak of speed: another format is wrong."),
+            ("Its answers lack only the reasoning", "The whole conversation departs from what it was trained on."),
+            ("Its answers stay just as they were", "It was trained on one format, and ChatML is another."),
         ),
     ),
     Statement(
@@ -199,17 +205,6 @@ STATEMENTS = (
             ("Its temperature is raised with every new answer", "The card recommends one range of temperatures."),
         ),
         "intermediate",
-    ),
-    Statement(
-        "prompt",
-        r"reasoning prompt is given in the system prompt",
-        "Where does {name} expect the text that tells it how to reason?",
-        "In the message of the system",
-        (
-            ("In the message of the user", "The card places it before the conversation."),
-            ("In the message of the assistant", "That is what the model writes itself."),
-            ("In the message of a tool", "That carries results of tools."),
-        ),
     ),
     Statement(
         "prompt",
@@ -263,27 +258,6 @@ STATEMENTS = (
         ),
     ),
     Statement(
-        "prompt",
-        r"handle long context in vLLM using YaRN",
-        "vLLM is to serve {name} with its longest context. Which two things does the card ask for?",
-        "`rope_scaling` in `config.json` and the option `--max-model-len`",
-        (
-            (
-                "`rope_scaling` in `config.json` and the option `--tensor-parallel-size`",
-                "That option splits the model over devices.",
-            ),
-            (
-                "`vocab_size` in `config.json` and the option `--max-model-len`",
-                "The vocabulary does NOT bound the context.",
-            ),
-            (
-                "`vocab_size` in `config.json` and the option `--tensor-parallel-size`",
-                "Neither concerns the length of the context.",
-            ),
-        ),
-        also=(r"add a `rope_scaling` field to", r"use an additional parameter `--max-model-len`"),
-    ),
-    Statement(
         "load",
         r"trust_remote_code\s*=\s*True",
         "{name} is loaded as its card shows, with `trust_remote_code=True`, on a machine that holds secrets. What "
@@ -309,12 +283,11 @@ def statement_items(model: Model, about: str) -> Iterator[Cited]:
 
 
 def _in_text(model: Model, statement: Statement) -> Cited | None:
-    found = [find(model, pattern) for pattern in (statement.pattern, *statement.also)]
-    hits = [hit for hit in found if hit]
-    if len(hits) < len(found):
+    found = find(model, statement.pattern)
+    if not found:
         return None
-    facts = tuple(fact for passage, _ in hits for fact in cited(passage))
-    return _item(model, statement, facts, tuple(sentence(passage.text, match) for passage, match in hits))
+    passage, match = found
+    return _item(model, statement, cited(passage), (sentence(passage.text, match),))
 
 
 def _in_code(model: Model, statement: Statement) -> Cited | None:

@@ -9,6 +9,7 @@ from alain_magics.lessons.schema import Difficulty, Exercise, Question, Section
 from alain_magics.lessons.sources.card import CardDocument
 from alain_magics.lessons.teachers.base import Brief, Outline, Topic
 from alain_magics.lessons.teachers.card.attention import plan_cache
+from alain_magics.lessons.teachers.card.contradictions import with_remarks
 from alain_magics.lessons.teachers.card.encoder_decoder import plan_two_caches
 from alain_magics.lessons.teachers.card.experts import plan_experts
 from alain_magics.lessons.teachers.card.items import Made, Maker, Plan
@@ -98,7 +99,7 @@ def plan_sections(model: Model) -> list[Plan]:
         plan_sampling,
         plan_results,
     )
-    return [plan for planner in planners if (plan := planner(model)) and plan.items]
+    return with_remarks(model, [plan for planner in planners if (plan := planner(model)) and plan.items])
 
 
 def for_level(questions: list[Question], difficulty: Difficulty) -> list[Question]:

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from alain_magics.lessons.teachers.card.items import Computed, Plan, Slip
+from alain_magics.lessons.teachers.card.items import Computed, Plan, Slip, rounded
 from alain_magics.lessons.teachers.card.model import Count, Model
+from alain_magics.lessons.teachers.card.units import unit_of
 
 TYPES = (("fp32", 32), ("bf16", 16), ("int8", 8), ("int4", 4))
 ROOMS = (16, 8, 24, 4, 48, 80, 2, 160, 1, 320, 640, 0.5, 0.25, 0.1)
-
-
-def unit_of(size: float) -> tuple[str, str]:
-    """The unit in which a number of bytes is best given, and its bytes as program text."""
-    return ("GB", "1e9") if size >= 1e9 else ("MB", "1e6")
 
 
 def plan_weights(model: Model) -> Plan | None:
@@ -52,7 +48,7 @@ def _stored(model: Model, count: Count) -> Computed:
             f"{model.name} has {count.text} parameters. In bf16 each takes 16 bits. How many {unit} is that in all? 1 "
             f"{unit} is 10^{scale[2]} bytes."
         ),
-        code=f"parameters = {count.value:_}\nbits = 16\nprint(round(parameters * bits / 8 / {scale}, 2))",
+        code=f"parameters = {count.value:_}\nbits = 16\n" + rounded(f"parameters * bits / 8 / {scale}"),
         slips=(
             Slip("bits for bytes", "bits / 8", "bits", "That takes bits for bytes: 8 bits are one byte."),
             Slip("fp32 for bf16", "bits = 16", "bits = 32", "That is fp32, with 32 bits a parameter; bf16 has 16."),
@@ -74,7 +70,7 @@ def _grouped(model: Model, count: Count) -> Computed:
             f"{model.name} has {count.text} weights. A file format stores 4 bits for each and one 16-bit scale for "
             f"every group of 32. How many {unit} is that? 1 {unit} is 10^{scale[2]} bytes."
         ),
-        code=(f"weights = {count.value:_}\nbits = 4 + 16 / 32\nprint(round(weights * bits / 8 / {scale}, 2))"),
+        code=(f"weights = {count.value:_}\nbits = 4 + 16 / 32\n" + rounded(f"weights * bits / 8 / {scale}")),
         slips=(
             Slip(
                 "scales forgotten",
@@ -145,7 +141,7 @@ def _bits(model: Model, count: Count) -> Computed | None:
             f"{model.name} has {count.text} weights. A device has {room} GB (1 GB is 10^9 bytes), of which 2 GB stay "
             "free for cache and working memory. How many bits may a weight take at most, on average?"
         ),
-        code=f"weights = {count.value:_}\nroom = ({room} - 2) * 1e9\nprint(round(room * 8 / weights, 2))",
+        code=f"weights = {count.value:_}\nroom = ({room} - 2) * 1e9\n" + rounded("room * 8 / weights"),
         slips=(
             Slip("bytes for bits", "room * 8", "room", "That is in bytes; a byte has 8 bits."),
             Slip(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from alain_magics.lessons.document import Fact
-from alain_magics.lessons.teachers.card.items import Computed, Plan, Slip, at
+from alain_magics.lessons.teachers.card.items import Computed, Plan, Slip, at, rounded
 from alain_magics.lessons.teachers.card.model import Model
 
 _ANSWER = (
@@ -72,7 +72,7 @@ def _pages(model: Model, window: int, facts: tuple[Fact, ...]) -> Computed | Non
             f"How many pages of English text of 500 words each fill the {window:,} tokens of {model.name}, at 0.75 "
             "words a token?"
         ),
-        code=f"tokens = {window}\nprint(round(tokens * 0.75 / 500, 1))",
+        code=f"tokens = {window}\n" + rounded("tokens * 0.75 / 500"),
         slips=(
             Slip(
                 "divided for multiplied",

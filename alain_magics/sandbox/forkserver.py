@@ -33,7 +33,6 @@ except ImportError:  # Windows
 
 PROGRAM = "<program>"
 GRACE_SECONDS = 0.3
-WAITING = 4  # a program may take this many times its seconds, so that a busy machine spoils nothing
 IMPORT_MEMORY_MB = 8192
 MESSAGE_CHARACTERS = 2000
 READ_BYTES = 1 << 16
@@ -260,7 +259,7 @@ def run_program(program: dict[str, Any], settings: dict[str, Any], deliver: Call
     if hasattr(signal, "SIGALRM"):
         signal.signal(signal.SIGALRM, late)
         signal.signal(signal.SIGPROF, late)
-        setitimer(signal.ITIMER_REAL, settings["seconds"] * WAITING)
+        setitimer(signal.ITIMER_REAL, settings["clock_seconds"])
         setitimer(signal.ITIMER_PROF, settings["seconds"])
         setitimer(signal.ITIMER_VIRTUAL, settings["seconds"] + GRACE_SECONDS)  # SIGVTALRM ends a loop in C
     readable = settings["readable"]
@@ -279,7 +278,7 @@ def limit_resources(settings: dict[str, Any]) -> None:
     """Bound what a child uses. The system too refuses it threads and processes of its own, except to root."""
     if resource is None:
         return
-    seconds = math.ceil(settings["seconds"] * WAITING) + 1
+    seconds = math.ceil(settings["clock_seconds"]) + 1
     bounds = {"CPU": seconds, "FSIZE": 0, "CORE": 0, "NPROC": 0, "AS": settings["address_space"]}
     for name, bound in bounds.items():
         resource.setrlimit(getattr(resource, f"RLIMIT_{name}"), (bound, bound))
@@ -368,7 +367,7 @@ def fork_program(line: bytes, settings: dict[str, Any], requests: int, replies: 
         finally:
             leave(1)
     os.close(report)
-    deadline = started + settings["seconds"] * WAITING + GRACE_SECONDS
+    deadline = started + settings["clock_seconds"] + GRACE_SECONDS
     try:
         body, late = read_report(reading, requests, deadline, 8 * settings["output_bytes"] + READ_BYTES)
     finally:  # in a process space of its own, whatever the child left behind ends with it

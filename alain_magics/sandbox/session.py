@@ -15,8 +15,6 @@ from alain_magics.sandbox import bubblewrap, interpreter
 from alain_magics.sandbox.outcome import Level, Limits, Outcome, Program
 from alain_magics.sandbox.process import Reply, ServerProcess, parse_report, script, signal_name
 
-WAITING = 4  # as in forkserver.py
-
 
 class Sandbox:
     """Where programs run that nobody has read yet.
@@ -142,7 +140,7 @@ class Session:
         if self._server is None or not self._server.running:
             self._server = await self._start()
         try:
-            reply = await self._server.ask(program, self._limits.seconds * WAITING)
+            reply = await self._server.ask(program, self._limits.clock_seconds)
         except BaseException:
             await self._stop()
             raise
@@ -177,6 +175,7 @@ class Session:
             "import_seconds": self._import_seconds,
             "seed": self._seed,
             "seconds": self._limits.seconds,
+            "clock_seconds": self._limits.clock_seconds,
             "memory_mb": self._limits.memory_mb,
             "output_bytes": self._limits.output_bytes,
             "readable": None if self._folder is None else [os.path.normcase(place) for place in readable],

@@ -37,7 +37,6 @@ def open_prover(document: Document, reference: Reference, sandbox: Sandbox) -> P
 @asynccontextmanager
 async def open_teacher(reference: Reference, sandbox: Sandbox) -> AsyncIterator[tuple[Document, Teacher]]:
     """Read the source and yield its document with a teacher for it, whose programs run until the block ends."""
-    from alain_magics.lessons.sources.card import CardDocument
     from alain_magics.lessons.sources.module import ModuleDocument
 
     document = await read_source(reference, sandbox)

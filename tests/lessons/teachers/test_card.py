@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from alain_magics.errors import NothingToTeach
@@ -291,6 +291,7 @@ TYPES = ["llama", "mistral", "qwen2", "qwen3", "gpt2", "gpt_oss", "t5", "bailing
 
 
 @given(st.sampled_from(TYPES), st.dictionaries(st.sampled_from(KEYS), hostile, max_size=8))
+@example("llama", {"tie_word_embeddings": []})
 @settings(deadline=None)
 def test_any_configuration_is_planned_without_a_failure(
     tmp_path_factory: pytest.TempPathFactory, kind: str, change: dict[str, object]

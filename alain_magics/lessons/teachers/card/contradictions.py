@@ -34,7 +34,7 @@ def with_remarks(model: Model, plans: list[Plan]) -> list[Plan]:
     plans = list(plans)
     for remark in remarks(model):
         for index, plan in enumerate(plans):
-            if set(plan.facts) & set(remark.concerns):
+            if any(fact in remark.concerns for fact in plan.facts):
                 shown = f"{plan.shown}\n\n{remark.text}".strip()
                 plans[index] = replace(plan, shown=shown, shown_facts=(*plan.shown_facts, *remark.cites))
                 break

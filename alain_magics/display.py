@@ -64,7 +64,7 @@ def show(command: Command, context: Context, request: Request, view: View) -> Do
                     view.progress(event)
                 elif isinstance(event, Partial):
                     view.partial(event)
-                else:
+                elif isinstance(event, Done):
                     end = event
         except AlainError:  # its line says what there is to say
             view.finish()

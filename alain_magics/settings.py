@@ -56,6 +56,17 @@ class Settings:
         "For whom lessons are written.",
         choices=("beginner", "intermediate", "advanced"),
     )
+    model: str = _setting("", "The model to ask, as runtime/model; empty: the first of the preferred runtime found.")
+    loop_detection: Literal["off", "cheap", "full"] = _setting(
+        "cheap",
+        "Whether an answer that repeats itself endlessly is stopped: off, cheap (the tail), full (whole lines too).",
+        choices=("off", "cheap", "full"),
+    )
+    connect_seconds: float = _setting(5.0, "Seconds to wait for a connection to a runtime.", bounds=(0.1, 600))
+    first_token_seconds: float = _setting(60.0, "Seconds to wait for a model's first token.", bounds=(0.1, 3600))
+    silence_seconds: float = _setting(60.0, "Seconds that a model may be silent within an answer.", bounds=(0.1, 3600))
+    models_dir: str = _setting("", "A folder of GGUF files to list beside those of the Hub's cache.", project=False)
+    replay: str = _setting("", "A folder of recorded turns that answer in place of models; empty: ask the models.")
     user: str = _setting("", "Whose answers are recorded; empty: the name you are logged in with.", project=False)
     database_url: str = _setting(
         "", "Database for answers and jobs, as an SQLAlchemy URL; empty: a file in the data folder.", project=False

@@ -88,7 +88,15 @@ def test_the_metadata_says_what_it_is(metadata: Message) -> None:
     assert metadata["Requires-Python"] == ">=3.11"
     assert metadata["License-Expression"] == "BSD-3-Clause"
     assert metadata.get_all("License-File") == ["LICENSE"]
-    assert set(metadata.get_all("Provides-Extra") or []) == {"bench", "dev", "jupyterlab", "test"}
+    assert set(metadata.get_all("Provides-Extra") or []) == {
+        "bench",
+        "dev",
+        "hub",
+        "jupyterlab",
+        "keys",
+        "local",
+        "test",
+    }
     assert metadata.get_payload() == (ROOT / "README.md").read_text(encoding="utf-8")
 
 

@@ -7,6 +7,7 @@ all derived from the request's fields.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -52,7 +53,20 @@ class Done:
     exit_status: int = 0
 
 
-Event = Progress | Partial | Done
+@dataclass(frozen=True)
+class Permission:
+    """Something that happens only if the user allows it, and then in the thread that called.
+
+    The front-end shows ``question`` (plain text, with all that would be done). It puts what ``action`` returns or
+    raises into ``outcome``, or, where the user does not allow it, a :class:`~alain_magics.errors.ConsentNeeded`.
+    """
+
+    question: str
+    action: Callable[[], Any]
+    outcome: Future[Any]
+
+
+Event = Progress | Partial | Permission | Done
 
 
 @dataclass

@@ -1,0 +1,1 @@
+"""Conversations with a model: profiles, history, the context budget, and import of earlier formats."""

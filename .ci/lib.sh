@@ -49,6 +49,7 @@ system_packages() {
   for tool in strace zsh fish; do # which acknowledgement waits for the disk; completion in real shells
     command -v "$tool" >/dev/null || missing+=("$tool")
   done
+  command -v g++ >/dev/null || missing+=(g++) # compiles the model servers
   python3 -c 'import ensurepip' 2>/dev/null || missing+=(python3-venv)
   if ((${#missing[@]})); then
     as_root apt-get update -qq
@@ -56,6 +57,27 @@ system_packages() {
   fi
   chromium --version
   bwrap --version
+}
+
+# Real model servers for the tests: minutes of compiling at the first run, nothing later. Started at once, awaited late.
+start_peers() {
+  (
+    set -e
+    python3 -m venv "$scratch/builder"
+    PATH=$scratch/builder/bin:$PATH
+    local tools=../shared/tools/build_llama_server.sh
+    [ ! -f "$tools" ] || XDG_CACHE_HOME=$cache nice bash "$tools" >"$scratch/llama-server"
+    CMAKE_ARGS="-DGGML_NATIVE=OFF -DGGML_LLAMAFILE=OFF -DGGML_OPENMP=OFF -DLLAVA_BUILD=OFF" \
+      nice python3 -m pip wheel --quiet --no-deps --wheel-dir "$scratch/wheels" "llama-cpp-python==$llama_cpp_python"
+  ) >"$scratch/peers.log" 2>&1
+  echo $? >"$scratch/peers.status"
+}
+
+peers() {
+  until [ -s "$scratch/peers.status" ]; do sleep 1; done
+  [ "$(cat "$scratch/peers.status")" = 0 ] || { tail -n 40 "$scratch/peers.log"; return 1; }
+  pip install --quiet --find-links "$scratch/wheels" -e ".[peers]"
+  echo "llama-cpp-python $llama_cpp_python, $(wc -l <"$scratch/llama-server") llama-server"
 }
 
 environment() {
@@ -67,10 +89,13 @@ environment() {
   echo "$(pip list --format=freeze | wc -l) packages"
 }
 
+llama_cpp_python=0.3.36 # the version whose sources the llama-server of the shared tools comes from
+
 # What cannot be installed makes every later step meaningless, so these stop the run.
 prepare() {
   export PATH=$scratch/venv/bin:$PATH
   step "System packages" system_packages
+  start_peers &
   step "Environment" environment
   ((failed == 0)) || finish
   export ALAIN_SKIP_LABEXTENSION=1 # it is built now; further installations of the same checkout need not build it

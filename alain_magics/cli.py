@@ -92,39 +92,41 @@ def _run(words: list[str]) -> int:
     if isinstance(asked, Help):
         print(asked.text)
         return 0
+    if asked.request.variable:
+        raise UsageError("A shell has no variables.", "Send the output to a file: > FILE.")
+    on_terminal = sys.stdin.isatty() and sys.stdout.isatty()
+    if asked.command.name == "chat" and asked.request.wants_text and on_terminal and not asked.json:
+        from alain_magics.prompt import converse
+
+        return converse(asked)
     try:
         return _invoke(asked, asked.consent)
     except ConsentNeeded as error:
-        if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        from alain_magics.commands.arguments import CONSENT
+        from alain_magics.display.terminal import ask
+
+        if not ask(f"{error.what} Run it?"):
             raise
-        return _invoke(asked, _ask(error))
+        return _invoke(asked, CONSENT)
 
 
 def _invoke(asked: Invocation, consent: frozenset[str]) -> int:
     """Run a command and print its result."""
     from alain_magics.commands.base import Context
-    from alain_magics.display import Result, shell_view, show, show_notices
+    from alain_magics.display import Result, TerminalView, show, show_notices
     from alain_magics.workspace import open_workspace
 
     workspace = open_workspace()
-    context = Context(workspace, consent=consent)
+    piped = sys.stdin.read() if asked.request.wants_text and not sys.stdin.isatty() else None
+    context = Context(workspace, piped, consent=consent)
+    view = TerminalView(answers=not asked.json)
     try:
-        done = show(asked.command, context, asked.request, shell_view())
+        done = show(asked.command, context, asked.request, view)
     finally:
         show_notices(workspace.notices)
-    print(Result(done, asked.json))
+    if not view.shown:
+        print(Result(done, asked.json))
     return done.exit_status
-
-
-def _ask(error: ConsentNeeded) -> frozenset[str]:
-    """Ask on the terminal whether the code may run."""
-    from alain_magics.commands.arguments import CONSENT
-
-    _say(error.what)
-    print("Run it? [y/N] ", end="", file=sys.stderr, flush=True)
-    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
-        raise error
-    return CONSENT
 
 
 def _complete(line: str) -> None:

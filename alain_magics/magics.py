@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 PROGRAM = "%alain"
 _LINE = re.compile(r"\s*(?:[\w.,\s]+=\s*)?%alain[ \t]+")
 _CELL = re.compile(r"%%alain[ \t]+")
+_NOTEBOOK = "__vsc_ipynb_file__"  # where VS Code says which notebook runs
 
 
 class SettingTrait(TraitType[Any, Any]):
@@ -77,7 +78,7 @@ class AlainMagics(Magics):
         from alain_magics.commands.arguments import Help, parse, split
         from alain_magics.commands.base import Context
         from alain_magics.commands.interpolate import interpolate
-        from alain_magics.display import NotebookView, Result, shell_view, show, show_notices
+        from alain_magics.display import NotebookView, Result, TerminalView, show, show_notices
         from alain_magics.workspace import open_workspace
 
         names = self._namespace()
@@ -87,13 +88,21 @@ class AlainMagics(Magics):
             return None
         if cell is not None and not asked.command.takes_cell:
             raise UsageError(f"%%alain {asked.command.name} takes no cell.", f"Use %alain {asked.command.name}.")
+        variable = asked.request.variable
+        if variable and not variable.isidentifier():
+            raise UsageError(f"{variable!r} cannot be the name of a variable.", "Give one such as answer.")
+        assert self.shell is not None
         workspace = open_workspace()
-        context = Context(workspace, cell, names, asked.consent)
-        view = NotebookView() if hasattr(self.shell, "kernel") else shell_view()
+        context = Context(workspace, cell, names, asked.consent, interactive_kernel=True)
+        view = (NotebookView if hasattr(self.shell, "kernel") else TerminalView)(answers=not asked.json)
         try:
-            return Result(show(asked.command, context, asked.request, view), asked.json)
+            done = show(asked.command, context, asked.request, view)
         finally:
             show_notices(workspace.notices)
+        result = Result(done, asked.json, shown_in=self.shell.execution_count if view.shown else None)
+        if variable:
+            self.shell.user_ns[variable] = result
+        return result
 
     def _namespace(self) -> dict[str, Any]:
         """Return the user's own names, without those that IPython keeps among them."""
@@ -102,7 +111,7 @@ class AlainMagics(Magics):
         return {
             name: value
             for name, value in self.shell.user_ns.items()
-            if not name.startswith("_") and value is not hidden.get(name, hidden)
+            if (not name.startswith("_") or name == _NOTEBOOK) and value is not hidden.get(name, hidden)
         }
 
     def _remember(self, change: Any) -> None:

@@ -16,6 +16,7 @@ from typing import Any, Literal
 from alain_magics.errors import SettingsError
 
 Value = str | int | float
+LoopMode = Literal["off", "cheap", "full"]
 
 PROJECT_FILE = "alain.toml"
 
@@ -57,7 +58,7 @@ class Settings:
         choices=("beginner", "intermediate", "advanced"),
     )
     model: str = _setting("", "The model to ask, as runtime/model; empty: the first of the preferred runtime found.")
-    loop_detection: Literal["off", "cheap", "full"] = _setting(
+    loop_detection: LoopMode = _setting(
         "cheap",
         "Whether an answer that repeats itself endlessly is stopped: off, cheap (the tail), full (whole lines too).",
         choices=("off", "cheap", "full"),

@@ -31,7 +31,7 @@ _LANGUAGES = re.compile(
 )
 _HEADINGS = {"h1", "h2", "h3", "h4", "h5", "h6"}
 _TAGS = {"a", "blockquote", "br", "code", "em", "hr", "li", "ol", "p", "pre", "strong", "ul"} | _HEADINGS
-_TAGS |= {"table", "tbody", "td", "th", "thead", "tr"}
+_TAGS |= {"span", "table", "tbody", "td", "th", "thead", "tr"}
 _FORMULA = re.compile(r"\$\$[^$`]+(?<!\\)\$\$|\$(?![\s$])[^$`\n]*(?<![\s\\])\$(?![0-9$])")
 # Commands of MathJax and KaTeX that make links, styles, elements or further commands.
 _ACTIVE_COMMAND = re.compile(
@@ -82,7 +82,8 @@ def render(markdown: str) -> str:
     """HTML of CommonMark with tables, safe to display whoever wrote it.
 
     Raw HTML and media are shown as text; links lead to http, https, mailto or within the page; nothing but the
-    elements of an allow-list comes out, without styles.
+    elements of an allow-list comes out, without styles. A ``$`` outside formulas has an element of its own, so that no
+    page takes two of them for a formula.
     """
     import nh3
 
@@ -109,6 +110,12 @@ def neutralise(markdown: str) -> str:
     return fenced(markdown)
 
 
+def displayed(markdown: str) -> str:
+    """Neutral Markdown for an output of a notebook, where a page would take two prices in dollars for a formula."""
+    neutral = neutralise(markdown)
+    return neutral if "&#36;" in markdown else neutral.replace("&#36;", "<span>&#36;</span>")
+
+
 def _clean(text: str) -> str:
     """Text with one kind of line ending and no NUL, as a parser sees it."""
     return re.sub(r"\r\n?", "\n", text).replace("\0", "\ufffd")
@@ -122,7 +129,12 @@ def _parser() -> MarkdownIt:
     parser = MarkdownIt("commonmark", {"html": False}).enable("table")
     parser.inline.ruler.before("escape", "formula", _formula)
     parser.add_render_rule("formula", lambda _self, tokens, at, _options, _env: html.escape(tokens[at].content))
+    parser.add_render_rule("text", lambda _self, tokens, at, _options, _env: _prose(tokens[at].content))
     return parser
+
+
+def _prose(text: str) -> str:
+    return html.escape(text).replace("$", "<span>$</span>")
 
 
 def _formula(state: StateInline, silent: bool) -> bool:

@@ -15,9 +15,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from alain_magics.errors import TargetError
-from alain_magics.settings import PROJECT_FILE, Settings, resolve, user_file
+from alain_magics.settings import PROJECT_FILE, LoopMode, Settings, resolve, user_file
 
 if TYPE_CHECKING:
+    from alain_magics.runtimes.base import ChatRequest, Runtime
+    from alain_magics.runtimes.loops import Mode
+    from alain_magics.runtimes.registry import Runtimes
+    from alain_magics.runtimes.turn import Turn
     from alain_magics.sandbox import Sandbox
     from alain_magics.store.attempts import Attempts
     from alain_magics.store.engine import Store
@@ -25,6 +29,8 @@ if TYPE_CHECKING:
 
 DATABASE_FILE = "alain.db"
 _PROJECT_DATA = ".alain"
+_RUNTIMES_FILE = "alain-runtimes.toml"
+_MODELS_FILE = "models.json"
 _SHOWN = 80  # characters of a name that are shown
 
 
@@ -42,6 +48,7 @@ class Workspace:
         self.notices: list[str] = []
         self._database = database
         self._store: Store | None = None
+        self._runtimes: Runtimes | None = None
         self._lock = threading.Lock()
 
     @property
@@ -102,6 +109,33 @@ class Workspace:
         wanted = settings or self.settings
         limits = Limits(seconds=wanted.item_seconds, memory_mb=wanted.item_memory_mb)
         return Sandbox(level=wanted.isolation, limits=limits, import_seconds=wanted.import_seconds)
+
+    @property
+    def runtimes(self) -> Runtimes:
+        """The model runtimes that are known by name, and those that run here."""
+        from alain_magics.runtimes.registry import Runtimes
+
+        with self._lock:
+            if self._runtimes is None:
+                file = user_file().with_name(_RUNTIMES_FILE)
+                self._runtimes = Runtimes(
+                    file,
+                    folder=self.project or self.folder,
+                    settings=lambda: self.settings,
+                    names_file=_data_folder(None) / _MODELS_FILE,  # they are those of the machine, not of a project
+                )
+            return self._runtimes
+
+    def turn(
+        self, runtime: Runtime, request: ChatRequest, *, record: bool = False, loop_detection: Mode | None = None
+    ) -> Turn:
+        """Return a turn as the settings want it; ``record`` keeps its artefacts under ``runs/``."""
+        from alain_magics.runtimes.recording import Recorder
+        from alain_magics.runtimes.turn import Turn, TurnOptions
+
+        options = TurnOptions(loop_detection=loop_detection or self.settings.loop_detection)
+        recorder = Recorder((self.project or self.folder) / "runs", "cell") if record else None
+        return Turn(runtime, request, options=options, recorder=recorder)
 
     def close(self) -> None:
         """Close the database; the next use opens it again."""

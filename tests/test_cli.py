@@ -40,7 +40,7 @@ def test_json_is_json(plugin):
         (["stumble", "user"], 2, "The source is empty\ufffd[31m. Choose another."),
         (["counts"], 2, "There is no verb 'counts'. Did you mean 'count'?"),
         (["count", "--pauze", "1"], 2, "alain count has no option --pauze. Did you mean '--pause'?"),
-        (["ask"], 2, "This runs code of somebody else. Look at it, then add --yes."),
+        (["echo"], 2, "This runs code of somebody else. Look at it, then add --yes."),
         (["--completions", "tcsh"], 2, "There is no completion for 'tcsh'. Shells: bash, zsh, fish."),
         (["--verbose"], 2, "There is no verb '--verbose'."),
     ],
@@ -113,7 +113,7 @@ def test_an_interrupt_cancels_and_leaves_with_130(plugin, tmp_path: Path):
 
 @pytest.mark.parametrize(("answer", "status"), [("y\n", 0), ("yes\n", 0), ("n\n", 2), ("\n", 2)])
 def test_on_a_terminal_it_asks_before_code_of_others_runs(plugin, answer: str, status: int):
-    process, screen = on_a_terminal(["ask"])
+    process, screen = on_a_terminal(["echo"])
     shown = b""
     while b"[y/N]" not in shown:
         shown += os.read(screen, 1000)

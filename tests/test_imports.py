@@ -12,7 +12,7 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "alain_magics"
 FLOORS = [
-    {"__init__", "__main__", "magics", "cli", "server", "widgets", "display"},
+    {"__init__", "__main__", "magics", "cli", "prompt", "server", "widgets", "display"},
     {"commands"},
     {"workspace"},
     {"lessons", "chat"},

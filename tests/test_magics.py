@@ -85,14 +85,14 @@ def test_json_is_the_result_as_json(shell, plugin):
 def test_a_cell_reaches_the_command_byte_for_byte(shell, plugin):
     shell.user_ns["name"] = "Ada"
     text = 'Hello {name} {nobody} $name {{name}} \\frac{1}{2} {"a": {1}}\n'
-    result = shell.run_cell_magic("alain", "ask --yes", text)
+    result = shell.run_cell_magic("alain", "echo --yes", text)
     assert result.data["text"] == 'Hello Ada {nobody} $name {name} \\frac{1}{2} {"a": {1}}\n'
     assert result.data["sent"] == {"name": 3}
 
 
 def test_a_command_sees_the_users_names_and_not_those_of_ipython(shell, plugin):
     shell.run_cell("mine = 1; _private = 2; quit = 3")
-    assert shell.run_cell_magic("alain", "ask --yes", "x").data["names"] == ["mine", "quit"]
+    assert shell.run_cell_magic("alain", "echo --yes", "x").data["names"] == ["mine", "quit"]
 
 
 def test_the_name_of_a_variable_in_braces_is_replaced_in_a_line_and_nothing_else(shell, plugin):
@@ -137,9 +137,9 @@ def test_a_mistake_of_the_program_shows_the_traceback(shell, plugin):
 
 
 def test_code_of_others_needs_consent(shell, plugin):
-    _, printed = errors_of(shell, "%%alain ask\nhello")
+    _, printed = errors_of(shell, "%%alain echo\nhello")
     assert printed == "This runs code of somebody else. Look at it, then add --yes.\n"
-    assert shell.run_cell_magic("alain", "ask --yes", "hello").data["text"] == "hello"
+    assert shell.run_cell_magic("alain", "echo --yes", "hello").data["text"] == "hello"
 
 
 def test_what_did_not_hold_is_a_result_and_says_so(shell, plugin):

@@ -95,6 +95,7 @@ def test_the_metadata_says_what_it_is(metadata: Message) -> None:
         "jupyterlab",
         "keys",
         "local",
+        "peers",
         "test",
     }
     assert metadata.get_payload() == (ROOT / "README.md").read_text(encoding="utf-8")
@@ -126,7 +127,8 @@ def test_the_sdist_holds_what_a_build_and_the_tests_need(built: Path) -> None:
 
 def test_what_the_package_imports_is_a_declared_dependency() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    declared = {canonical(re.split(r"[^\w.-]", line)[0]) for line in project["dependencies"]}
+    optional = [line for extra in ("hub", "keys", "local") for line in project["optional-dependencies"][extra]]
+    declared = {canonical(re.split(r"[^\w.-]", line)[0]) for line in [*project["dependencies"], *optional]}
     providers = packages_distributions()
     imported = set()
     for file in PACKAGE.rglob("*.py"):

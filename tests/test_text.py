@@ -18,7 +18,7 @@ from alain_magics.text import as_markdown, fenced, inline, neutralise, plain, re
 
 HEADINGS = {"h1", "h2", "h3", "h4", "h5", "h6"}
 TABLE = {"table", "tbody", "td", "th", "thead", "tr"}
-PROSE = {"a", "blockquote", "br", "code", "em", "hr", "li", "ol", "p", "pre", "strong", "ul"} | HEADINGS | TABLE
+PROSE = {"a", "blockquote", "br", "code", "em", "hr", "li", "ol", "p", "pre", "span", "strong", "ul"} | HEADINGS | TABLE
 ADDRESS = re.compile(r"(?:https?://|mailto:|#)", re.IGNORECASE)
 
 SCRIPTS = [

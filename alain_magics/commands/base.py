@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -21,10 +21,24 @@ class Request(BaseModel):
     """The options of a verb.
 
     Every field has a description (its help). ``Field(json_schema_extra={...})`` may hold ``positional`` (bool),
-    ``short`` (one letter) and ``complete`` (``file``, ``module`` or ``source``: what completion offers).
+    ``short`` (one letter), ``complete`` (``file``, ``module``, ``source``, ``model`` or ``runtime``: what completion
+    offers) and ``variable`` (bool: it names a variable of the notebook).
     """
 
     model_config = ConfigDict(extra="forbid")
+
+    @property
+    def variable(self) -> str:
+        """The variable of the notebook that keeps the result; empty where there is none."""
+        for name, info in type(self).model_fields.items():
+            if isinstance(info.json_schema_extra, dict) and info.json_schema_extra.get("variable"):
+                return getattr(self, name) or ""
+        return ""
+
+    @property
+    def wants_text(self) -> bool:
+        """Whether there is nothing to say yet, so that a shell's standard input should be read."""
+        return False
 
 
 @dataclass(frozen=True)
@@ -71,12 +85,16 @@ Event = Progress | Partial | Permission | Done
 
 @dataclass
 class Context:
-    """What a command may use: the workspace, the text of the cell, the user's names, and consent given."""
+    """What a command may use: the workspace, the text of the cell, the user's names, and consent given.
+
+    ``interactive_kernel``: this process goes on afterwards, so that what is set in it counts for the next command.
+    """
 
     workspace: Workspace
     cell: str | None = None
     namespace: Mapping[str, Any] = field(default_factory=dict)
     consent: frozenset[str] = frozenset()
+    interactive_kernel: bool = False
 
 
 @dataclass(frozen=True)

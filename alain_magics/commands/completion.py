@@ -1,6 +1,7 @@
-"""What could stand at the cursor: verbs, options, choices, files, names of modules.
+"""What could stand at the cursor: verbs, options, choices, files, names of modules, models and runtimes.
 
-Nothing is imported but the commands themselves: modules are found by looking, never by importing them.
+Nothing is imported but the commands themselves, and nobody is asked: modules are found by looking, never by importing
+them, and models are those that were found last.
 """
 
 from __future__ import annotations
@@ -109,6 +110,8 @@ def _values(choices: tuple[str, ...], kind: str, fragment: str, start: int, fold
     if kind in ("file", "source"):
         suffixes = _SOURCE_SUFFIXES if kind == "source" else ()
         found += [shlex.quote(path) for path in _files(text, folder, suffixes)]
+    if kind in ("model", "runtime"):
+        found += [shlex.quote(name) for name in _asked(kind, folder) if name.startswith(text)]
     return Completions(start, found, kind)
 
 
@@ -131,6 +134,20 @@ def _files(text: str, folder: Path, suffixes: tuple[str, ...]) -> Iterator[str]:
                 yield f"{shown}{entry.name}/"
             elif not suffixes or entry.suffix in suffixes:
                 yield f"{shown}{entry.name}"
+
+
+def _asked(kind: str, folder: Path) -> list[str]:
+    """Names of runtimes, or of the models that were found last and the beginnings of others."""
+    from alain_magics.workspace import open_workspace
+
+    runtimes = open_workspace(folder).runtimes
+    if kind == "runtime":
+        return runtimes.names()
+    known = runtimes.remembered()
+    return [
+        *known,
+        *(f"{name}/" for name in runtimes.names() if not any(each.startswith(f"{name}/") for each in known)),
+    ]
 
 
 def _modules(text: str) -> list[str]:

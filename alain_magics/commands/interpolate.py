@@ -6,11 +6,17 @@ The exact ``{name}`` of an existing variable becomes its value, once: what a val
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from alain_magics.errors import KeyMisused
+from alain_magics.keys import Key
+
+_SECRET_VARIABLE = re.compile(r"KEY|TOKEN|SECRET|PASSWORD")
+_SHORTEST_SECRET = 12  # characters; shorter values of such variables are words like "true"
 _NAME = re.compile(r"\{\{(?P<escaped>[^\W\d]\w*)\}\}|\{(?P<name>[^\W\d]\w*)\}")
 
 
@@ -23,7 +29,10 @@ class Interpolated:
 
 
 def interpolate(text: str, namespace: Mapping[str, Any]) -> Interpolated:
-    """Replace the names of variables of ``namespace`` by ``str`` of their values."""
+    """Replace the names of variables of ``namespace`` by ``str`` of their values.
+
+    Raises :class:`~alain_magics.errors.KeyMisused` where a value is a key, or holds one of the environment's.
+    """
     sent: dict[str, int] = {}
 
     def value(match: re.Match[str]) -> str:
@@ -33,7 +42,20 @@ def interpolate(text: str, namespace: Mapping[str, Any]) -> Interpolated:
         if match["escaped"]:
             return f"{{{name}}}"
         put = str(namespace[name])
+        if _is_secret(namespace[name], put):
+            raise KeyMisused(f"{{{name}}} holds a key, which must not go to a model.", "Take it out of the text.")
         sent[name] = sent.get(name, 0) + len(put)
         return put
 
     return Interpolated(_NAME.sub(value, text), sent)
+
+
+def _is_secret(value: object, text: str) -> bool:
+    """Whether a value is of a type made for secrets, or contains a secret of the environment."""
+    if isinstance(value, Key) or type(value).__name__ in ("SecretStr", "SecretBytes", "Secret"):
+        return True
+    return any(
+        len(secret) >= _SHORTEST_SECRET and secret in text
+        for name, secret in os.environ.items()
+        if _SECRET_VARIABLE.search(name.upper())
+    )

@@ -17,7 +17,7 @@ from alain_magics.settings import nearest
 if TYPE_CHECKING:
     from alain_magics.commands.base import Command
 
-BUILT_IN = ("generate", "verify", "progress")
+BUILT_IN = ("generate", "verify", "progress", "ask", "chat", "models", "use", "pull", "runtimes")
 GROUP = "alain_magics.commands"
 
 

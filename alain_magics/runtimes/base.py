@@ -7,7 +7,7 @@ one contract test class for all of them.
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -35,6 +35,13 @@ class ToolCall:
         if not isinstance(value, dict):
             raise self._invalid("the arguments are no JSON object")
         return value
+
+    def sent_back(self) -> dict[str, Any]:
+        """Return the arguments for servers that want an object; under ``invalid`` what the model wrote instead."""
+        try:
+            return self.parsed()
+        except InvalidOutput:
+            return {"invalid": self.arguments}
 
     def _invalid(self, defect: str) -> InvalidOutput:
         return InvalidOutput(f"The model called {self.name[:80]!r} wrongly: {defect}.", "Ask again.", defect=defect)
@@ -211,7 +218,7 @@ class Runtime(Protocol):
     async def models(self) -> list[ModelInfo]:
         """List the models that can be asked."""
 
-    def stream(self, request: ChatRequest) -> AsyncIterator[Event]:
+    def stream(self, request: ChatRequest) -> AsyncGenerator[Event, None]:
         """Ask, and yield the answer as it comes, ``Finished`` last; closing the iterator ends the connection.
 
         An async generator. Raises :class:`~alain_magics.errors.ModelError`; ``retryable`` ones only before the first

@@ -1,33 +1,56 @@
 """HTTP for runtimes: the only module that knows httpx.
 
 Connections are pooled and sharded, since a client of httpx slows down beyond about 25 of them. Redirects are not
-followed, so that no key leaves for another host. What goes wrong becomes a typed error.
+followed, so that no key leaves for another host. What goes wrong becomes a typed error, raised where nothing of the
+request is held any more: a traceback, even one with local variables, shows no key.
 """
 
 from __future__ import annotations
 
 import asyncio
+import re
+import socket
+import ssl
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from collections.abc import AsyncIterable, AsyncIterator, Coroutine, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import httpx
 from pydantic_core import from_json, to_json
 
-from alain_magics.errors import BadProtocol, TimedOut, Unreachable
+from alain_magics.errors import BadProtocol, KeyRefused, ModelError, Refused, StreamTruncated, TimedOut, Unreachable
 from alain_magics.runtimes.failures import failure
 from alain_magics.runtimes.providers import Provider
 
 if TYPE_CHECKING:
     from alain_magics.keys import Key
 
+T = TypeVar("T")
+E = TypeVar("E", bound=BaseException)
+
 CONNECTIONS = 25
 """Connections a client, and so streams at once before another client is made."""
 
+KEPT = 60.0
+"""Seconds that an unused connection is kept for the next request."""
+
 DRAIN = 0.1
 """Seconds to wait for the end of a stream whose content is complete, so that its connection can be used again."""
+
+LARGEST = 32 * 2**20
+"""Bytes of the largest answer that is read as a whole."""
+
+LARGEST_ERROR = 2**16
+"""Bytes that are read of an error's body."""
+
+SHORTEST_SECRET = 12
+"""Characters of the shortest key that is taken for a secret."""
+
+# What httpx, the system and encodings raise. Mistakes of this program are not among them.
+_FAULTS = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError, ValueError)
 
 
 @dataclass(frozen=True)
@@ -40,37 +63,66 @@ class Deadlines:
 
 
 @dataclass
-class _Shard:
+class Shard:
+    """A client and how many requests use it; once ``retired`` it is given to no more of them.
+
+    A request that is cancelled before its answer begins can leave a connection behind that httpcore neither uses nor
+    closes (https://github.com/encode/httpcore/issues/1093): its client is retired, and closed after its last request.
+    """
+
     client: httpx.AsyncClient
     in_flight: int = 0
+    retired: bool = False
 
 
-@dataclass
 class Pool:
     """The clients of one event loop, shared by all runtimes."""
 
-    _shards: dict[bool, list[_Shard]] = field(default_factory=dict)
+    def __init__(self) -> None:
+        self._shards: dict[bool, list[Shard]] = {True: [], False: []}
+        self._trust: dict[bool, ssl.SSLContext] = {}
 
-    @contextmanager
-    def lease(self, *, local: bool) -> Iterator[httpx.AsyncClient]:
-        """Give a client that has a connection left; ``local`` ones know no proxy and no certificates."""
-        shards = self._shards.setdefault(local, [])
-        shard = next((each for each in shards if each.in_flight < CONNECTIONS), None)
+    @asynccontextmanager
+    async def lease(self, *, local: bool) -> AsyncIterator[Shard]:
+        """Give a client that has a connection left; ``local`` ones know no proxy and no certificates.
+
+        :class:`~alain_magics.errors.Unreachable` where this machine's own proxy or certificates cannot be used.
+        """
+        shards = self._shards[local]
+        shard = next((each for each in shards if each.in_flight < CONNECTIONS and not each.retired), None)
         if shard is None:
-            limits = httpx.Limits(max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS)
-            shard = _Shard(httpx.AsyncClient(limits=limits, verify=not local, trust_env=not local))
+            shard = Shard(self.open_client(local))
             shards.append(shard)
         shard.in_flight += 1
         try:
-            yield shard.client
+            yield shard
         finally:
             shard.in_flight -= 1
+            if shard.retired and not shard.in_flight:
+                shards.remove(shard)
+                await shard.client.aclose()
+
+    def open_client(self, local: bool) -> httpx.AsyncClient:
+        """Make another client."""
+        limits = httpx.Limits(max_connections=CONNECTIONS, keepalive_expiry=KEPT)
+        try:
+            if local not in self._trust:  # reading the certificates takes a while: once for all shards
+                self._trust[local] = httpx.create_ssl_context(verify=not local)
+            no_cookies = CookieJar(DefaultCookiePolicy(allowed_domains=[]))  # they know no ports, but hosts only
+            return httpx.AsyncClient(limits=limits, verify=self._trust[local], trust_env=not local, cookies=no_cookies)
+        except (*_FAULTS, ImportError):
+            problem = Unreachable(
+                "The proxy or the certificates that the environment names cannot be used.",
+                "Check HTTPS_PROXY, ALL_PROXY, NO_PROXY and SSL_CERT_FILE; a SOCKS proxy needs the package socksio.",
+            )
+        problem.retryable = False
+        raise problem
 
     async def aclose(self) -> None:
         """Close every connection."""
-        for shard in [shard for shards in self._shards.values() for shard in shards]:
-            await shard.client.aclose()
-        self._shards.clear()
+        for shards in self._shards.values():
+            while shards:
+                await shards.pop().client.aclose()
 
 
 class Http:
@@ -105,121 +157,310 @@ class Http:
         self, path: str, body: Mapping[str, Any] | None, *, method: str = "POST"
     ) -> AsyncIterator[Incoming]:
         """Send JSON and give the answer's bytes as they come; leaving the context ends the connection."""
-        with self._pool.lease(local=self.provider.local) as client, self._typed():
-            request = self._request(client, method, path, body, self.deadlines.first)
-            response = await client.send(request, stream=True)
+        began, content = time.monotonic(), self._content(body)
+        async with self._pool.lease(local=self._local) as shard:
+            response = await self._guarded(self._send(shard, method, path, content), self.deadlines.first)
+            incoming = Incoming(response, self.provider.title, self.deadlines, began)
             try:
-                if response.status_code != httpx.codes.OK:
-                    await response.aread()
-                    raise self._failure(response)
-                yield Incoming(response, self.provider.title, self.deadlines)
+                yield incoming
+            except ModelError as error:
+                self._hide_key(error)
+                raise
             finally:
-                await response.aclose()
+                incoming.close()
+                with suppress(*_FAULTS):
+                    await response.aclose()
 
     async def _whole(self, method: str, path: str, body: Mapping[str, Any] | None, deadline: float | None) -> Any:
-        with self._pool.lease(local=self.provider.local) as client, self._typed():
-            request = self._request(client, method, path, body, deadline or self.deadlines.first)
-            response = await client.send(request)
-            if not response.is_success:
-                raise self._failure(response)
-            if not response.content:
-                return None
-            try:
-                return from_json(response.content)
-            except ValueError:
-                raise BadProtocol(f"{self.provider.title} answered {path} with something that is no JSON.") from None
+        content = self._content(body)
+        async with self._pool.lease(local=self._local) as shard:
+            fetching = self._fetch(shard, method, path, content)
+            raw = await self._guarded(fetching, deadline or self.deadlines.first)
+        if not raw:
+            return None
+        with suppress(ValueError):
+            return from_json(raw)
+        raise BadProtocol(f"{self.provider.title} answered {path} with something that is no JSON.", self._check_address)
 
-    def _request(
-        self, client: httpx.AsyncClient, method: str, path: str, body: Mapping[str, Any] | None, read: float
-    ) -> httpx.Request:
+    async def _fetch(self, shard: Shard, method: str, path: str, content: bytes | None) -> bytes:
+        """Send a request and return the whole body of the answer."""
+        response = await self._send(shard, method, path, content)
+        try:
+            raw = b"".join([piece async for piece in _limited(response, LARGEST)])
+        finally:
+            await response.aclose()
+        if len(raw) > LARGEST:
+            raise BadProtocol(
+                f"{self.provider.title} answered {path} with more than {LARGEST >> 20} MiB.", self._check_address
+            )
+        return raw
+
+    async def _send(self, shard: Shard, method: str, path: str, content: bytes | None) -> httpx.Response:
+        """Send a request and return the answer once its head is there and promises content."""
         headers = {**self.provider.headers, "accept-encoding": "identity"}
-        if self.key:
-            name = {"bearer": "authorization"}.get(self.provider.auth, self.provider.auth)
-            secret = self.key.reveal(self.provider.host)
-            headers[name] = f"Bearer {secret}" if self.provider.auth == "bearer" else secret
-        content = None if body is None else to_json(body)
         if content is not None:
             headers["content-type"] = "application/json"
-        timeout = httpx.Timeout(read, connect=self.deadlines.connect)
-        return client.build_request(method, self.url(path), content=content, headers=headers, timeout=timeout)
-
-    def _failure(self, response: httpx.Response) -> Exception:
+        timeout = httpx.Timeout(None, connect=self.deadlines.connect)
+        request = shard.client.build_request(method, self.url(path), content=content, headers=headers, timeout=timeout)
         try:
-            body = from_json(response.content)
+            response = await shard.client.send(request, stream=True, auth=self._authorise)
+        except asyncio.CancelledError:
+            shard.retired = True
+            raise
+        try:
+            await self._accept(response)
+        except BaseException:
+            await response.aclose()
+            raise
+        return response
+
+    async def _accept(self, response: httpx.Response) -> None:
+        """Raise where a head promises no content."""
+        if not response.is_success:
+            raise self._refusal(response, await self._explanation(response))
+        if _media_type(response) == "text/html":
+            raise BadProtocol(f"{self.provider.title} answered with a web page.", self._check_address)
+
+    async def _guarded(self, work: Coroutine[Any, Any, T], deadline: float) -> T:
+        """Return what the work gives, within the deadline; what goes wrong becomes an error of this package."""
+        try:
+            async with asyncio.timeout(deadline):
+                return await work
+        except TimeoutError:
+            problem: ModelError = TimedOut(
+                f"{self.provider.title} sent no answer for {deadline:g} seconds.", _LATER.format("first_token_seconds")
+            )
+        except _FAULTS as error:
+            problem = self._problem(error)
+        raise problem
+
+    def _authorise(self, request: httpx.Request) -> httpx.Request:
+        """Put the key into a request, at the last moment, and only for the host that it is bound to."""
+        if self.key:
+            host, auth = self.provider.host, self.provider.auth
+            if not re.fullmatch("[!-~]+", self.key.reveal(host)):
+                what = f"The key of {self.key.origin} holds characters that no key has."
+                raise KeyRefused(what, "Copy it again, without spaces and line ends.")
+            if auth == "bearer":
+                request.headers["authorization"] = f"Bearer {self.key.reveal(host)}"
+            elif auth != "none":
+                request.headers[auth] = self.key.reveal(host)
+        return request
+
+    def _content(self, body: Mapping[str, Any] | None) -> bytes | None:
+        try:
+            return None if body is None else to_json(body)
         except ValueError:
-            body = response.text
-        return failure(self.provider.title, response.status_code, body, response.headers)
+            pass
+        raise Refused("The request cannot be written as JSON.", "Look for lone surrogates and odd objects in it.")
 
-    @contextmanager
-    def _typed(self) -> Iterator[None]:
-        """Turn what httpx raises into errors of this package."""
-        name = self.provider.title
+    async def _explanation(self, response: httpx.Response) -> Any:
+        """Return the body of an error, as parsed JSON or text, as far as it comes."""
+        pieces = []
+        with suppress(*_FAULTS):
+            async for piece in _limited(response, LARGEST_ERROR):
+                pieces.append(piece)
+        raw = b"".join(pieces)
+        with suppress(ValueError):
+            return from_json(raw)
+        return raw.decode("utf-8", "replace")
+
+    def _refusal(self, response: httpx.Response, body: Any) -> ModelError:
+        """Return the error for an answer that is no success."""
+        title = self.provider.title
+        if response.has_redirect_location:
+            where = _shown(response.headers["location"])
+            advice = "It was not followed; if you trust it, make it the runtime's address."
+            return BadProtocol(f"{title} redirects to {where}.", advice, status=response.status_code)
+        variables = self.provider.key_variables
+        key = self.key.origin if self.key else variables[0] if variables else ""
+        error = failure(title, response.status_code, body, response.headers, key=key)
+        self._hide_key(error)
+        return error
+
+    def _hide_key(self, error: ModelError) -> None:
+        """Take the key out of what a server said: some repeat it. Short ones are words that local servers accept."""
+        if self.key and len(self.key.reveal(self.provider.host)) >= SHORTEST_SECRET:
+            error.what = error.what.replace(self.key.reveal(self.provider.host), "…")
+            error.args = (error.what,)
+
+    def _problem(self, error: Exception) -> ModelError:
+        """Return the error for what httpx raised before an answer came."""
+        title, where = self.provider.title, _shown(self.provider.base_url)
+        problem: ModelError
+        match error:
+            case httpx.TimeoutException():
+                what = f"{title} gave no connection at {where} for {self.deadlines.connect:g} seconds."
+                return TimedOut(what, self._start)
+            case httpx.ProxyError():
+                problem = Unreachable(f"The proxy gives no connection to {title}.", "Check HTTPS_PROXY and ALL_PROXY.")
+            case httpx.UnsupportedProtocol() | httpx.InvalidURL() | UnicodeError():
+                what = f"{title} has an address that is none: {where}." if where else f"{title} has no address."
+                problem = Unreachable(what, self._steps or "An address looks like http://host:port/v1.")
+                problem.retryable = False
+            case httpx.LocalProtocolError() | ValueError():
+                problem = BadProtocol(f"The headers or the address for {title} cannot be sent.", "Check its settings.")
+            case httpx.DecodingError():
+                problem = BadProtocol(f"{title} sent what is not compressed as it says.", self._check_address)
+            case httpx.RemoteProtocolError() if "without sending" not in str(error):
+                problem = BadProtocol(f"What listens at {where} does not speak HTTP.", self._check_address)
+            case _ if refused := _cause(error, ssl.SSLCertVerificationError):
+                what = f"The certificate of {title} at {where} is not trusted: {refused.verify_message}."
+                problem = Unreachable(what, "Check the address and the clock; SSL_CERT_FILE names other authorities.")
+                problem.retryable = False
+            case _ if _cause(error, ssl.SSLError):
+                problem = Unreachable(f"{title} gives no secure connection at {where}.", "Does it want http:// there?")
+                problem.retryable = False
+            case _ if _cause(error, socket.gaierror):
+                problem = Unreachable(f"{title} is not known at {where}: no such host.", self._start)
+            case httpx.ConnectError():
+                problem = Unreachable(f"{title} does not answer at {where}.", self._start)
+            case _:
+                problem = Unreachable(f"{title} closed the connection at {where} without an answer.", "Try again.")
+        return problem
+
+    @property
+    def _local(self) -> bool:
         try:
-            yield
-        except httpx.TimeoutException as error:
-            raise TimedOut(f"{name} did not answer in time.", "Try again, or raise the time-out.") from error
-        except httpx.TransportError as error:
-            raise Unreachable(f"{name} cannot be reached at {self.provider.base_url}.", "Is it running?") from error
+            return self.provider.local
+        except ValueError:  # an address that is none
+            return True
+
+    @property
+    def _start(self) -> str:
+        """What to do where nothing answers."""
+        if self._local:
+            return self._steps or "Start it, and try again."
+        return "Check the network connection, the address and the proxy, and try again."
+
+    @property
+    def _steps(self) -> str:
+        first, second = self.provider.steps
+        return f"1. {first} 2. {second}" if first else ""
+
+    @property
+    def _check_address(self) -> str:
+        return f"Does it really listen at {_shown(self.provider.base_url)}?"
 
 
 class Incoming:
     """The bytes of an answer. Whoever understands them calls :meth:`content` when they held some content."""
 
-    def __init__(self, response: httpx.Response, title: str, deadlines: Deadlines) -> None:
+    def __init__(self, response: httpx.Response, title: str, deadlines: Deadlines, began: float) -> None:
         self._response = response
         self._title = title
         self._silence = deadlines.silence
         self._limit = deadlines.first
-        self._last = time.monotonic()
+        self._last = began  # when content came, or that which else restarts the deadline
+        self._begun = self._complete = self._expired = False
         self._task: asyncio.Task[Any] | None = None  # the one that waits for bytes
-        self._expired = False
+        self._loop = asyncio.get_running_loop()
+        self._timer = self._loop.call_later(0, self._check)
 
     @property
     def media_type(self) -> str:
         """What the server says the answer is, such as ``text/event-stream``."""
-        return str(self._response.headers.get("content-type", "")).partition(";")[0].strip().lower()
+        return _media_type(self._response)
 
     def content(self) -> None:
         """Start the deadline of silence anew: keep-alives alone don't."""
         self._last = time.monotonic()
-        self._limit = self._silence
+        if not self._begun:
+            self._begun = True
+            self._expect(self._silence)
 
     def complete(self) -> None:
-        """Expect nothing more but the end, and that soon."""
-        self._last = time.monotonic()
-        self._limit = DRAIN
+        """Expect nothing more but the end, and that soon; only the first call counts."""
+        if not self._complete:
+            self._last = time.monotonic()
+            self._complete = True
+            self._expect(DRAIN)
+
+    def close(self) -> None:
+        """Watch no deadline any more."""
+        self._timer.cancel()
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        """Yield the bytes as they arrive; :class:`~alain_magics.errors.TimedOut` when a deadline passes."""
-        self._check(asyncio.get_running_loop())
-        chunks = self._response.aiter_raw()
+        """Yield the bytes as they arrive.
+
+        :class:`~alain_magics.errors.TimedOut` when a deadline passes, :class:`~alain_magics.errors.StreamTruncated`
+        when the connection breaks.
+        """
+        clock, current_task = time.monotonic, asyncio.current_task
+        self._task = current_task()
         try:
-            while True:
-                self._task = asyncio.current_task()
-                try:
-                    chunk = await anext(chunks, None)
-                except asyncio.CancelledError:
-                    if not self._expired:
-                        raise
-                    self._task.uncancel()  # type: ignore[union-attr]
-                    if self._limit == DRAIN:
-                        return
-                    what = f"{self._title} sent nothing for {self._limit:g} seconds."
-                    raise TimedOut(what, "Try again, or raise the time-out.") from None
+            async for chunk in _pieces(self._response):
                 self._task = None
-                if chunk is None:
-                    return
-                handed_over = time.monotonic()
+                handed_over = clock()
                 yield chunk
-                self._last += time.monotonic() - handed_over  # the reader's time is not the server's silence
+                self._last += clock() - handed_over  # the reader's time is not the server's silence
+                self._task = current_task()
+        except asyncio.CancelledError:
+            if not self._expired or (self._task and self._task.uncancel()):
+                raise
+            name = "silence_seconds" if self._begun else "first_token_seconds"
+            what = f"{self._title} sent nothing{' more' if self._begun else ''} for {self._limit:g} seconds."
+            problem: ModelError = TimedOut(what, _LATER.format(name))
+        except httpx.DecodingError:
+            problem = BadProtocol(f"{self._title} sent what is not compressed as it says.", "Ask again.")
+        except _FAULTS:
+            problem = StreamTruncated(f"The connection to {self._title} broke within the answer.", "Ask again.")
+            problem.retryable = not self._begun
+        else:
+            return
         finally:
             self._task = None
-            self._timer.cancel()
+        if not self._complete:
+            raise problem
 
-    def _check(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Look now and then whether the deadline has passed: cheaper than a timer for every chunk."""
-        if self._task and time.monotonic() - self._last > self._limit:
+    def _expect(self, limit: float) -> None:
+        """Watch another deadline from now on."""
+        self._limit = limit
+        self._timer.cancel()
+        self._timer = self._loop.call_later(limit, self._check)
+
+    def _check(self) -> None:
+        """End the wait where the deadline has passed, else look again when it would: no timer is set for a chunk."""
+        left = self._last + self._limit - time.monotonic()
+        if left <= 0 and self._task:
             self._expired = True
             self._task.cancel()
         else:
-            self._timer = loop.call_later(min(self._limit / 4, DRAIN / 2), self._check, loop)
+            self._timer = self._loop.call_later(max(left, DRAIN), self._check)
+
+
+_LATER = "It may still be working: try again, or raise the setting {}."
+
+
+def _pieces(response: httpx.Response) -> AsyncIterable[bytes]:
+    """The bytes of a body as they come, decompressed where a server compresses although it was asked not to."""
+    if response.headers.get("content-encoding", "identity") == "identity":
+        return cast(httpx.AsyncByteStream, response.stream)  # what httpx adds on top would cost as much as our parsing
+    return response.aiter_bytes()
+
+
+async def _limited(response: httpx.Response, limit: int) -> AsyncIterator[bytes]:
+    """The pieces of a body until they exceed a limit."""
+    size = 0
+    async for piece in _pieces(response):
+        yield piece
+        size += len(piece)
+        if size > limit:
+            return
+
+
+def _media_type(response: httpx.Response) -> str:
+    return str(response.headers.get("content-type", "")).partition(";")[0].strip().lower()
+
+
+def _shown(url: str) -> str:
+    """An address as it may be shown: printable, without user, password and query."""
+    bare = re.sub(r"//[^/]*@", "//", re.split(r"[?#]", url)[0])[:200]
+    return "".join(char if char.isprintable() else "\ufffd" for char in bare)
+
+
+def _cause(error: BaseException | None, kind: type[E]) -> E | None:
+    """The first of a kind among an error and what led to it."""
+    while error is not None and not isinstance(error, kind):
+        error = error.__cause__ or error.__context__
+    return error

@@ -8,20 +8,23 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from alain_magics.runtimes.base import ChatRequest, Usage
+from alain_magics.ledger import prices
+from alain_magics.runtimes.base import ChatRequest, Runtime, Usage
 
 
 @dataclass(frozen=True)
 class Reservation:
-    """Room for the worst case of one turn; ``id`` is the meter's own."""
+    """Room for the worst case of one turn of a runtime; ``id`` is the meter's own."""
 
+    runtime: str
+    local: bool
     id: str = ""
 
 
 class Meter(Protocol):
     """Keeps accounts of turns. Each reservation is settled or released exactly once, whatever happens to the turn."""
 
-    async def reserve(self, runtime: str, request: ChatRequest) -> Reservation:
+    async def reserve(self, runtime: Runtime, request: ChatRequest) -> Reservation:
         """Set the worst case aside; an :class:`~alain_magics.errors.AlainError` where that goes beyond a cap."""
 
     async def settle(self, reservation: Reservation, model: str, usage: Usage) -> int | None:
@@ -32,15 +35,17 @@ class Meter(Protocol):
 
 
 class FreeMeter:
-    """Reserves nothing and books nothing."""
+    """Keeps no accounts; it only knows what turns cost."""
 
-    async def reserve(self, runtime: str, request: ChatRequest) -> Reservation:
+    async def reserve(self, runtime: Runtime, request: ChatRequest) -> Reservation:
         """Let every turn pass."""
-        return Reservation()
+        return Reservation(runtime.name, runtime.local)
 
     async def settle(self, reservation: Reservation, model: str, usage: Usage) -> int | None:
-        """Book nothing; the cost is unknown."""
-        return None
+        """Return the cost: nothing on this machine, else what the price data says."""
+        if reservation.local:
+            return 0
+        return prices.cost(reservation.runtime, model, usage.input, usage.output, usage.cached)
 
     async def release(self, reservation: Reservation) -> None:
         """Do nothing."""

@@ -28,11 +28,11 @@ _ADVICE = {
 }
 
 
-def atomic_write(path: Path, content: str | bytes, *, force: bool = False) -> None:
+def atomic_write(path: Path, content: str | bytes, *, force: bool = False, private: bool = False) -> None:
     """Write ``content`` (text as UTF-8) to ``path``; identical content that is already there is left alone.
 
-    Raises :class:`~alain_magics.errors.TargetError` where other content stands and ``force`` is not given, and where
-    the file cannot be written.
+    A ``private`` file is readable by its owner alone. Raises :class:`~alain_magics.errors.TargetError` where other
+    content stands and ``force`` is not given, and where the file cannot be written.
     """
     data = content.encode() if isinstance(content, str) else content
     target = Path(os.path.realpath(path))  # unlike resolve(), it never raises
@@ -41,9 +41,9 @@ def atomic_write(path: Path, content: str | bytes, *, force: bool = False) -> No
         if _holds(target, data):
             return
         try:
-            _write_synced(temporary, data)
+            _write_synced(temporary, data, 0o600 if private else 0o666)
             if force:
-                _replace(temporary, target)
+                _replace(temporary, target, private)
             else:
                 _rename_new(temporary, target)
         finally:
@@ -61,15 +61,15 @@ def _holds(target: Path, data: bytes) -> bool:
     return target.is_file() and target.stat().st_size == len(data) and target.read_bytes() == data
 
 
-def _write_synced(path: Path, data: bytes) -> None:
-    with path.open("xb") as file:
+def _write_synced(path: Path, data: bytes, mode: int) -> None:
+    with open(path, "xb", opener=lambda name, flags: os.open(name, flags, mode)) as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
 
 
-def _replace(temporary: Path, target: Path) -> None:
-    if target.exists():
+def _replace(temporary: Path, target: Path, private: bool) -> None:
+    if target.exists() and not private:
         temporary.chmod(target.stat().st_mode)
     temporary.replace(target)
 

@@ -9,15 +9,17 @@ interface IWidgetView {
   model_id: string;
 }
 
-/** The outputs of question and exercise cells that refer to a widget. */
+/** The outputs that refer to a widget of ours: those of lessons, and those below answers. */
 function widgetOutputs(notebook: NotebookPanel): IOutputModel[] {
   const found: IOutputModel[] = [];
   for (const cell of notebook.context.model.cells) {
-    if (cell.type === 'code' && cell.getMetadata('alain')) {
+    if (cell.type === 'code') {
       const { outputs } = cell as ICodeCellModel;
       for (let at = 0; at < outputs.length; at++) {
-        if (WIDGET_VIEW in outputs.get(at).data) {
-          found.push(outputs.get(at));
+        const output = outputs.get(at);
+        const ours = cell.getMetadata('alain') || output.metadata.alain;
+        if (ours && WIDGET_VIEW in output.data) {
+          found.push(output);
         }
       }
     }
@@ -49,7 +51,7 @@ async function liveWidgets(
  * stands beside it is shown, instead of an error. What runs later is left alone,
  * and so is the mark that says whether the notebook has to be saved.
  */
-export async function showStoredQuestions(
+export async function showStoredViews(
   notebook: NotebookPanel,
   sessions: Session.IManager
 ): Promise<void> {

@@ -11,6 +11,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,9 +49,8 @@ COMMAND = """async ([command, args, limit]) => {
   };
   await Promise.race([work(), late]);
 }"""
-# What anywidget gives a card, with everything that was sent kept in `window.sent`.
-MOUNT = """async ([source, asked, verdict]) => {
-  const state = { asked, verdict };
+# What anywidget gives a widget, with everything that was sent kept in `window.sent`.
+MOUNT = """async ([source, state]) => {
   const listeners = {};
   window.sent = [];
   window.model = {
@@ -85,30 +85,38 @@ def theme_css(theme: str) -> str:
 
 
 @pytest.fixture
-def mount(browser: Browser) -> Iterator[Callable[..., Page]]:
-    """``mount(question, verdict=None, theme="light", width=800)`` draws a card alone on a page without network."""
+def draw(browser: Browser) -> Iterator[Callable[..., Page]]:
+    """``draw(widget, state, theme="light", width=800)`` draws a widget alone on a page without network."""
     contexts = []
 
-    def draw(
-        question: dict[str, Any], verdict: dict[str, Any] | None = None, theme: str = "light", width: int = 800
-    ) -> Page:
+    def draw(widget: str, state: dict[str, Any], theme: str = "light", width: int = 800) -> Page:
         context = browser.new_context(viewport={"width": width, "height": 700}, offline=True)
         contexts.append(context)
         page = context.new_page()
-        css = theme_css(theme) + (PACKAGE / "widgets" / "question.css").read_text(encoding="utf-8")
+        css = theme_css(theme) + (PACKAGE / "widgets" / f"{widget}.css").read_text(encoding="utf-8")
         page.set_content(
             '<!doctype html><html lang="en"><title>Card</title>'
             f'<body data-jp-theme-light="{str(theme == "light").lower()}" '
             'style="margin: 0; background: var(--jp-layout-color0)"><main></main>'
         )
         page.add_style_tag(content=css)
-        source = (PACKAGE / "widgets" / "question.js").read_text(encoding="utf-8")
-        page.evaluate(MOUNT, [source, question, verdict])
+        source = (PACKAGE / "widgets" / f"{widget}.js").read_text(encoding="utf-8")
+        page.evaluate(MOUNT, [source, state])
         return page
 
     yield draw
     for context in contexts:
         context.close()
+
+
+@pytest.fixture
+def mount(draw: Callable[..., Page]) -> Callable[..., Page]:
+    """``mount(question, verdict=None, theme="light", width=800)`` draws the card of a question."""
+
+    def mount(question: dict[str, Any], verdict: dict[str, Any] | None = None, *look: Any, **looks: Any) -> Page:
+        return draw("question", {"asked": question, "verdict": verdict}, *look, **looks)
+
+    return mount
 
 
 @dataclass(frozen=True)
@@ -122,8 +130,14 @@ class Jupyter:
 
 @pytest.fixture(scope="session")
 def jupyter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Jupyter]:
-    """Start a server with folders of its own, and the extension of this checkout in them."""
-    root, private = tmp_path_factory.mktemp("root"), tmp_path_factory.mktemp("jupyter")
+    """A server with folders of its own."""
+    with serving(tmp_path_factory.mktemp("root"), tmp_path_factory.mktemp("jupyter")) as place:
+        yield place
+
+
+@contextmanager
+def serving(root: Path, private: Path) -> Iterator[Jupyter]:
+    """Run a server with its folders in ``private``, the extension of this checkout and the verbs of tests in them."""
     folders = {
         "JUPYTER_CONFIG_DIR": "config",
         "JUPYTER_DATA_DIR": "data",
@@ -134,7 +148,7 @@ def jupyter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Jupyter]:
         "ALAIN_DATA_DIR": "alain",
     }
     env = os.environ | {name: str(private / folder) for name, folder in folders.items()}
-    env["PYTHONPATH"] = str(PACKAGE.parent)
+    env["PYTHONPATH"] = os.pathsep.join([str(PACKAGE.parent), str(PACKAGE.parent / "tests" / "plugin")])
     extensions = private / "data" / "labextensions"
     extensions.mkdir(parents=True)
     (extensions / "alain-magics").symlink_to(PACKAGE / "labextension")
@@ -164,9 +178,11 @@ def jupyter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Jupyter]:
             server.kill()
             raise RuntimeError(log.read_text())
         time.sleep(0.1)
-    yield place
-    server.terminate()
-    server.wait(20)
+    try:
+        yield place
+    finally:
+        server.terminate()
+        server.wait(20)
 
 
 def _answers(url: str) -> bool:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import SecretStr
 
 from alain_magics.commands.interpolate import interpolate
+from alain_magics.errors import KeyMisused
+from alain_magics.keys import Key
 
 
 @pytest.mark.parametrize(
@@ -57,3 +60,17 @@ def test_text_between_names_stays_byte_for_byte(parts: list[str | None]):
     text = "".join("§{a}§" if part is None else part for part in parts)
     expected = "".join("§{b}§" if part is None else part for part in parts)
     assert interpolate(text, {"a": "{b}"}).text == expected
+
+
+def test_a_key_never_becomes_part_of_the_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOME_API_KEY", "sk-canary-0123456789")
+    secrets = {"key": Key("sk-1", "X", []), "hidden": SecretStr("abc"), "copied": "use sk-canary-0123456789 please"}
+    for name in secrets:
+        with pytest.raises(KeyMisused, match=name) as raised:
+            interpolate(f"Tell me about {{{name}}}", secrets)
+        assert "canary" not in str(raised.value)
+
+
+def test_a_value_like_a_short_word_of_the_environment_is_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("USE_TOKEN", "true")
+    assert interpolate("{x}", {"x": "true"}).text == "true"

@@ -52,6 +52,15 @@ def test_other_content_is_never_replaced_unasked(tmp_path: Path):
     assert names(tmp_path) == ["x"]
 
 
+def test_a_private_file_is_its_owners_alone_whatever_was_there(tmp_path: Path):
+    path = tmp_path / "x"
+    path.write_text("old")
+    path.chmod(0o644)
+    atomic_write(path, "new", force=True, private=True)
+    atomic_write(tmp_path / "y", "new", private=True)
+    assert [file.stat().st_mode & 0o777 for file in (path, tmp_path / "y")] == [0o600, 0o600]
+
+
 def test_force_replaces_and_keeps_the_permissions(tmp_path: Path):
     path = tmp_path / "x"
     path.write_text("old")

@@ -1,0 +1,327 @@
+"""``chat``: a conversation with a model, which the notebook (or the shell) keeps."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import re
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from alain_magics.chat import mlx_harmony, profiles
+from alain_magics.chat.budget import Budget, Fitted, corrected, fit
+from alain_magics.chat.conversation import INTERRUPTED, Chats, Conversation, Entry
+from alain_magics.chat.profiles import Options, Profile
+from alain_magics.commands.answers import stream_answer
+from alain_magics.commands.base import Command, Context, Done, Event, Request
+from alain_magics.commands.interpolate import interpolate
+from alain_magics.errors import TargetError, UsageError
+from alain_magics.runtimes.base import ChatRequest, Effort, Message, ModelInfo, Runtime
+from alain_magics.store.files import atomic_write
+
+if TYPE_CHECKING:
+    from alain_magics.runtimes.answer import Answer
+    from alain_magics.workspace import Workspace
+
+SHELL = "terminal"
+"""The name of the conversation of a shell."""
+
+NOWHERE = "default"
+"""The name of the conversation of a notebook that does not say its own."""
+
+_STARTED = datetime.now(UTC)
+"""What placeholders say the time is: one that changed with every turn would cost the server's cache of the prompt."""
+
+Words = list[str]  # a request has a field with the name of this type
+_windows: dict[str, int | None] = {}  # of hosted models, which don't change
+
+
+class ConversationRequest(Request):
+    """What to say, to whom, and what to do with the conversation."""
+
+    message: Words = Field(
+        default=[],
+        description="what to say, where it does not stand in the cell",
+        json_schema_extra={"positional": True},
+    )
+    model: str | None = Field(
+        default=None,
+        description="whom to talk to from now on, as runtime/model",
+        json_schema_extra={"short": "m", "complete": "model"},
+    )
+    profile: str | None = Field(
+        default=None,
+        description="the profile of profiles/NAME.toml to use from now on",
+        json_schema_extra={"short": "p"},
+    )
+    system: str | None = Field(
+        default=None, description="what the model should know about its role", json_schema_extra={"short": "s"}
+    )
+    effort: Effort | None = Field(default=None, description="how much to think before the answer")
+    max_tokens: int | None = Field(default=None, ge=1, description="tokens that an answer may have")
+    temperature: float | None = Field(default=None, ge=0, le=5, description="0: always the likeliest token")
+    seed: int | None = Field(default=None, description="the same seed gives the same answer, where the runtime can")
+    set: Words = Field(default=[], description="any option, as NAME=VALUE; NAME= leaves it open again (repeatable)")
+    clear: bool = Field(default=False, description="begin a new conversation; the old one is kept as NAME.previous")
+    load: str | None = Field(default=None, description="go on with a copy of the conversation of this name")
+    save: str | None = Field(default=None, description="store a copy under this name")
+    show: bool = Field(default=False, description="show what was said until now")
+    list: bool = Field(default=False, description="list the stored conversations")
+    import_file: str | None = Field(
+        default=None,
+        description="take over profiles or conversations of mlx-harmony",
+        json_schema_extra={"complete": "file"},
+    )
+    record: bool = Field(default=False, description="keep prompt, answer and measurements under runs/")
+
+    @property
+    def wants_text(self) -> bool:
+        """Whether there is nothing to say or to do yet."""
+        return not (self.message or self.list or self.show or self.save or self.import_file)
+
+    def explicit(self) -> tuple[Options, Words]:
+        """Return the options that were given, and the names of those to leave open again."""
+        options, cleared = profiles.from_words(self.set)
+        named = {name: getattr(self, name) for name in ("model", "system", "effort", "max_tokens")}
+        named |= {name: getattr(self, name) for name in ("temperature", "seed")}
+        return profiles.resolve(
+            Options.of({key: value for key, value in named.items() if value is not None}), options
+        ), cleared
+
+
+async def run(context: Context, request: ConversationRequest) -> AsyncIterator[Event]:
+    """Do what is asked with the conversation, say the message, and store the answer."""
+    workspace = context.workspace
+    chats, name = Chats(workspace.data / "chats"), conversation_name(context)
+    text, sent = _message(context, request)
+    if request.import_file:
+        yield await asyncio.to_thread(_import, workspace, chats, request.import_file)
+        return
+    if request.list:
+        yield _listed(chats, name)
+        return
+    conversation = await asyncio.to_thread(_found, chats, name, request)
+    explicit, cleared = request.explicit()
+    before = conversation.model_copy()
+    conversation.options = profiles.resolve(explicit, conversation.options.without(cleared))
+    if request.profile is not None:
+        conversation.profile = request.profile
+    profile = _profile(workspace, conversation)
+    options = _options(workspace, conversation, profile)
+    if text:
+        runtime, fitted, asked = await _fit(workspace, conversation, profile, options, text)
+        turn = workspace.turn(runtime, fitted.request, record=request.record, loop_detection=options.loop_detection)
+        if fitted.dropped:
+            turn.answer.flag(f"not sent: the {fitted.dropped} oldest turns")
+        try:
+            async with aclosing(stream_answer(turn)) as partials:
+                async for event in partials:
+                    yield event
+        finally:
+            if _keep(conversation, asked, turn.answer, fitted):
+                await asyncio.to_thread(chats.save, name, conversation)
+        about = {"conversation": name, "prompt_tokens": fitted.tokens, "dropped": fitted.dropped}
+        done = Done({**turn.answer.as_data(), "sent": sent, **about}, turn.answer.text)
+    else:
+        if explicit.model:
+            await workspace.runtimes.choose(explicit.model)
+        if (conversation.options, conversation.profile) != (before.options, before.profile):
+            await asyncio.to_thread(chats.save, name, conversation)
+        greeting = "" if conversation.entries else profile.rendered(profile.greeting, _STARTED)
+        done = _state(name, conversation, options, greeting, whole=request.show)
+    if request.save:
+        await asyncio.to_thread(chats.save, request.save, conversation)
+    yield done
+
+
+def conversation_name(context: Context) -> str:
+    """Name the conversation of the running notebook (after its file), of IPython alone, or of a shell."""
+    if not context.interactive_kernel:
+        return SHELL
+    path = os.environ.get("JPY_SESSION_NAME") or str(context.namespace.get("__vsc_ipynb_file__") or "")
+    if not path:
+        return NOWHERE
+    place = hashlib.blake2b(str(Path(path).absolute()).encode(), digest_size=3).hexdigest()
+    return f"{_plain_name(Path(path).stem)}-{place}"
+
+
+def _plain_name(text: str) -> str:
+    """Return the nearest text that can name a conversation or a profile."""
+    return re.sub(r"[^\w.@+-]+", "-", text).lstrip("_.@+-")[:60] or "unnamed"
+
+
+def _message(context: Context, request: ConversationRequest) -> tuple[str, dict[str, int]]:
+    """Return what to say, with the values of variables in it, and how many characters each of them sends."""
+    text = "\n".join(part for part in (" ".join(request.message), context.cell or "") if part.strip()).strip("\n")
+    if context.cell is None:
+        return text, {}
+    filled = interpolate(text, context.namespace)
+    return filled.text, filled.sent
+
+
+def _found(chats: Chats, name: str, request: ConversationRequest) -> Conversation:
+    """Return the conversation to go on with."""
+    if request.clear and request.load:
+        raise UsageError("--clear and --load cannot go together.", "Leave one of them out.")
+    if not (request.clear or request.load):
+        return chats.open(name)
+    conversation = chats.load(request.load) if request.load else Conversation.new()
+    chats.replace(name, conversation)
+    return conversation
+
+
+def _profile(workspace: Workspace, conversation: Conversation) -> Profile:
+    return profiles.load(_profiles_folder(workspace), conversation.profile) if conversation.profile else Profile()
+
+
+def _profiles_folder(workspace: Workspace) -> Path:
+    return (workspace.project or workspace.folder) / profiles.FOLDER
+
+
+def _options(workspace: Workspace, conversation: Conversation, profile: Profile) -> Options:
+    """Resolve what counts for the next turn; explicit options already are the conversation's."""
+    settings = workspace.settings
+    weakest = Options(model=settings.model or None, loop_detection=settings.loop_detection)
+    return profiles.resolve(conversation.options, profile.chosen(), weakest)
+
+
+async def _fit(
+    workspace: Workspace, conversation: Conversation, profile: Profile, options: Options, text: str
+) -> tuple[Runtime, Fitted, Entry]:
+    """Choose the model, and make the request that says as much of the conversation as its window holds."""
+    runtime, model = await workspace.runtimes.choose(options.model)
+    head = profile.to_messages(_STARTED, conversation.options.system)
+    request = ChatRequest(
+        model,
+        tuple(head),
+        max_tokens=options.max_tokens,
+        sampling=options.sampling,
+        effort=options.effort,
+        context_tokens=options.context_tokens,
+    )
+    known = [each for each in (options.context_tokens, await _window(runtime, model)) if each]
+    budget = Budget.of(min(known), options.max_tokens, options.context_margin) if known else None
+    asked = Entry.of(Message("user", text))
+    draft = conversation.model_copy(update={"entries": [*conversation.entries, asked]})
+    fitted = await fit(
+        runtime,
+        request,
+        draft.exchanges(),
+        budget,
+        window=conversation.window,
+        correction=conversation.correction,
+    )
+    return runtime, fitted, asked
+
+
+async def _window(runtime: Runtime, model: str) -> int | None:
+    """Return the window of a model in tokens, ``None`` where nobody says; runtimes of this machine may change it."""
+    from alain_magics.runtimes.catalogue import describe
+    from alain_magics.runtimes.discovery import list_models
+
+    if runtime.local:
+        return next((info.context for info in await runtime.models() if info.id == model), None)
+    name = f"{runtime.name}/{model}"
+    if name not in _windows:
+        listed = next((info for info in await list_models(runtime) if info.id == model), None)
+        _windows[name] = (listed or describe(ModelInfo(model, runtime.name))).context
+    return _windows[name]
+
+
+def _keep(conversation: Conversation, asked: Entry, answer: Answer, fitted: Fitted) -> bool:
+    """Add what was said to the conversation, also what was cut; a question that got no answer at all is not."""
+    if answer.empty and not answer.finish:
+        return False
+    finish = INTERRUPTED if "interrupted" in answer.flags else answer.finish or "failed"
+    calls = {"tool_calls": [asdict(call) for call in answer.tool_calls]} if answer.tool_calls else {}
+    said = Entry.of(
+        Message("assistant", answer.text, answer.reasoning),
+        model=f"{answer.runtime}/{answer.model}",
+        usage=answer.usage,
+        finish=finish,
+        extra=calls,  # nobody offered tools: a call that is never answered must not be sent again
+    )
+    conversation.add(asked, said)
+    conversation.window = fitted.window
+    if not fitted.counted:
+        conversation.correction = corrected(fitted.request, answer.usage) or conversation.correction
+    return True
+
+
+def _state(name: str, conversation: Conversation, options: Options, greeting: str, *, whole: bool) -> Done:
+    """Say what counts for the next turn, and what was said."""
+    said = [
+        {"role": entry.message.role, "text": entry.message.content, "model": entry.model, "finish": entry.finish}
+        for entry in conversation.entries
+    ]
+    chosen = {**({"profile": conversation.profile} if conversation.profile else {}), **options.values()}
+    lines = [f"{name}: {len(said)} messages"] + [f"  {key} = {value}" for key, value in chosen.items()]
+    if whole:
+        for each in said:
+            cut = f" ({each['finish']})" if each["finish"] in (INTERRUPTED, "failed", "loop", "length") else ""
+            lines += ["", f"{each['model'] or each['role']}{cut}:", each["text"]]
+    return Done({"conversation": name, "options": chosen, "messages": said, "greeting": greeting}, "\n".join(lines))
+
+
+def _listed(chats: Chats, name: str) -> Done:
+    summaries = chats.summaries()
+    rows = [{**asdict(each), "updated": each.updated.isoformat()} for each in summaries]
+    width = max((len(each.name) for each in summaries), default=0)
+    lines = [
+        f"{'*' if each.name == name else ' '} {each.name:<{width}}  {each.messages:>4} messages"
+        f"  {each.updated.astimezone():%Y-%m-%d %H:%M}  {each.model}".rstrip()
+        for each in summaries
+    ]
+    return Done({"conversations": rows}, "\n".join(lines) or "No conversation is stored yet.")
+
+
+def _import(workspace: Workspace, chats: Chats, file: str) -> Done:
+    """Store what a file of mlx-harmony holds, under names that are still free."""
+    found = mlx_harmony.read(workspace.path(file))
+    folder = _profiles_folder(workspace)
+    names: dict[str, str] = {}
+    for name, profile in found.profiles.items():
+        folder.mkdir(parents=True, exist_ok=True)
+        names[f"profile {name}"] = path = _free(folder, name, ".toml")
+        atomic_write(folder / f"{path}.toml", profiles.dumps(profile))
+    for name, conversation in found.conversations.items():
+        names[f"conversation {name}"] = stored = _free(chats.path("x").parent, name, ".json")
+        chats.save(stored, conversation)
+    lines = [f"{what} is now {name}" for what, name in names.items()]
+    lines.append(f"  {len(found.mapped)} keys have a meaning here; kept under extra: {', '.join(found.kept) or 'none'}")
+    use = [f"--profile {name}" for what, name in names.items() if what.startswith("profile")]
+    use += [f"--load {names[f'conversation {found.active}']}"] if found.conversations else []
+    lines.append(f"  go on with: chat {use[0]}")
+    return Done({"stored": names, "mapped": found.mapped, "kept": found.kept}, "\n".join(lines))
+
+
+def _free(folder: Path, name: str, suffix: str) -> str:
+    base = _plain_name(name)
+    taken = {path.name for path in folder.glob(f"*{suffix}")}
+    candidates = [base, *(f"{base}-{number}" for number in range(2, 1000))]
+    free = next((each for each in candidates if each + suffix not in taken), None)
+    if free is None:
+        raise TargetError(f"{folder} holds too many files of the name {base}.", "Remove some.")
+    return free
+
+
+command = Command(
+    "chat",
+    "talk with a model; the notebook keeps the conversation",
+    ConversationRequest,
+    run,
+    takes_cell=True,
+    examples=(
+        "chat --model ollama/gpt-oss:20b 'Hello!'",
+        "chat --profile teacher --set top_p=0.9",
+        "chat --save physics",
+        "chat --load physics",
+    ),
+)

@@ -1,0 +1,90 @@
+"""What a turn has brought so far: kept whatever happens to it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from alain_magics.runtimes.base import FinishReason, ToolCall, ToolCallDelta, Usage
+
+
+@dataclass
+class Answer:
+    """The answer of a model, complete once ``finish`` is set.
+
+    ``value`` is the structured output, ``cost`` in micro-dollars (``None``: unknown), ``first_token_seconds`` and
+    ``seconds`` count from when the request was sent; ``flags`` are remarks such as ``answered by another model``.
+    """
+
+    runtime: str
+    model: str
+    finish: FinishReason | None = None
+    usage: Usage | None = None
+    first_token_seconds: float | None = None
+    seconds: float = 0.0
+    flags: tuple[str, ...] = ()
+    value: Any = None
+    cost: int | None = None
+    texts: list[str] = field(default_factory=list, repr=False)
+    thoughts: list[str] = field(default_factory=list, repr=False)
+    calls: dict[int, list[str]] = field(default_factory=dict, repr=False)
+
+    @property
+    def text(self) -> str:
+        """The answer itself."""
+        return "".join(self.texts)
+
+    @property
+    def reasoning(self) -> str:
+        """What the model thought before it answered."""
+        return "".join(self.thoughts)
+
+    @property
+    def tool_calls(self) -> tuple[ToolCall, ...]:
+        """The calls that the model wishes, in the order in which they began."""
+        return tuple(
+            ToolCall(call_id or f"call_{slot}", name, arguments)
+            for slot, (call_id, name, arguments) in self.calls.items()
+        )
+
+    @property
+    def tokens_per_second(self) -> float | None:
+        """How fast the tokens came, without the time before the first; ``None`` where that cannot be said."""
+        if not self.usage or not self.usage.output or self.first_token_seconds is None:
+            return None
+        seconds = self.usage.generation_seconds or self.seconds - self.first_token_seconds
+        return self.usage.output / seconds if seconds > 0 else None
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing has come yet."""
+        return not (self.texts or self.thoughts or self.calls)
+
+    def add_call(self, delta: ToolCallDelta) -> None:
+        """Take the next piece of a tool call."""
+        call = self.calls.setdefault(delta.slot, ["", "", ""])
+        call[0] = call[0] or delta.id
+        call[1] += delta.name
+        call[2] += delta.arguments
+
+    def flag(self, *remarks: str) -> None:
+        """Note remarks, each once."""
+        self.flags += tuple(remark for remark in dict.fromkeys(remarks) if remark not in self.flags)
+
+    def as_data(self) -> dict[str, Any]:
+        """Return everything as plain data."""
+        return {
+            "text": self.text,
+            "reasoning": self.reasoning,
+            "tool_calls": [asdict(call) for call in self.tool_calls],
+            "usage": asdict(self.usage) if self.usage else None,
+            "finish": self.finish,
+            "runtime": self.runtime,
+            "model": self.model,
+            "first_token_seconds": self.first_token_seconds,
+            "seconds": self.seconds,
+            "tokens_per_second": self.tokens_per_second,
+            "flags": list(self.flags),
+            "cost": self.cost,
+            "value": self.value,
+        }

@@ -1,0 +1,122 @@
+"""Notice that a model repeats itself without end, so that its answer can be cut.
+
+What counts as a loop, looking back from the end of the text:
+
+- **Repetition**: a unit of up to ``LONGEST_UNIT`` characters that repeats itself exactly, until ``REPEATS`` repeats or
+  ``REPEATED`` characters (about 190 tokens) have followed the first, whichever comes first. For units that only draw
+  lines or leave space (rules, empty table cells, indentation) the characters alone count: these come in long runs in
+  sound answers, and tokenizers have tokens for whole runs of them.
+- **Ellipses**: ``ELLIPSES`` of the last ``ELLIPSIS_WINDOW`` characters are "…". Models that fall into this loop strew
+  words between, so that nothing repeats exactly.
+- **Near-repetition**, in the mode ``full``: the same prose, with at least ``WORDS`` words in a row, in which only
+  numbers change.
+
+Refrains, tables, counting lists and short arrays of zeros are no loops; a table of more than ``REPEATED`` characters
+of equal rows is one.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Literal
+
+Mode = Literal["off", "cheap", "full"]
+
+LONGEST_UNIT = 400
+REPEATS = 168
+REPEATED = 760
+ELLIPSES = 120
+ELLIPSIS_WINDOW = 200
+WORDS = 4
+
+_EVERY = 32  # characters between two looks: a loop is noticed this much later than it counts
+_PROBE = 32  # characters that must recur for a closer look
+_KEPT = LONGEST_UNIT + REPEATED + 1
+_DRAWN = frozenset(" \t\r\n-=_*#~.+|:─━═│┃║")
+_NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
+_PROSE = re.compile(rf"(?:[^\W\d_]+[ ,;:]+){{{WORDS - 1}}}[^\W\d_]+")
+_THICKET = re.compile("…(?:[^…]{0,12}…)*")
+_THICK = ELLIPSES // 8  # the window has room for seven thickets, so one of them holds more than this
+
+
+def loop_detector(mode: Mode) -> LoopDetector | None:
+    """Return a detector for one answer; ``None`` where none is wanted."""
+    return None if mode == "off" else LoopDetector(numbers=mode == "full")
+
+
+class LoopDetector:
+    """Looks at the end of an answer while it comes.
+
+    Once ``feed`` has said that there is a loop, ``loop_start`` is the index, in all the text that was fed, where the
+    repetition begins: ``text[:loop_start]`` holds the repeated unit once.
+    """
+
+    def __init__(self, *, numbers: bool) -> None:
+        self.loop_start: int | None = None
+        self._numbers = numbers
+        self._tail = ""
+        self._seen = 0
+        self._pieces: list[str] = []
+        self._new = 0
+
+    def feed(self, text: str) -> bool:
+        """Take the next piece; return whether the text ends in a loop."""
+        self._pieces.append(text)
+        self._new += len(text)
+        return self._new >= _EVERY and self._look()
+
+    def _look(self) -> bool:
+        tail = self._tail + "".join(self._pieces)
+        self._seen += self._new
+        self._pieces.clear()
+        self._new = 0
+        self._tail = tail[-_KEPT:]
+        start = _repetition(tail)
+        if start is None:
+            start = _ellipses(tail)
+        if start is None and self._numbers:
+            start = _near_repetition(tail)
+        if start is None:
+            return False
+        self.loop_start = self._seen - len(tail) + start
+        return True
+
+
+def _repetition(tail: str) -> int | None:
+    """Return where the first repeat begins if the text ends in exact repeats.
+
+    The last characters of such a text occur a unit earlier too, so only these places are looked at.
+    """
+    end = len(tail)
+    at = end - _PROBE
+    lowest = max(0, at - LONGEST_UNIT)
+    while (at := tail.rfind(tail[-_PROBE:], lowest, at + _PROBE - 1)) >= 0:
+        period = end - _PROBE - at
+        needed = REPEATED if _DRAWN.issuperset(tail[-period:]) else min(REPEATS * period, REPEATED)
+        if needed + period <= end and tail[-needed:] == tail[-needed - period : -period]:
+            start = end - needed
+            while start > period and tail[start - 1] == tail[start - 1 - period]:
+                start -= 1
+            return start
+    return None
+
+
+def _ellipses(tail: str) -> int | None:
+    """Return where the second "…" stands if the text ends in a thicket of them."""
+    if tail.count("…", -ELLIPSIS_WINDOW) < ELLIPSES:
+        return None
+    thickets = (found for found in _THICKET.finditer(tail) if found.group().count("…") >= _THICK)
+    return next(thickets).start() + 1
+
+
+def _near_repetition(tail: str) -> int | None:
+    """Return where the first repeat begins if the text ends in prose that repeats but for its numbers."""
+    plain = _NUMBER.sub("0", tail)
+    start = _repetition(plain)
+    if start is None or not _PROSE.search(plain, start):
+        return None
+    for number in _NUMBER.finditer(tail):  # back to an index of the text itself
+        if number.start() >= start:
+            break
+        start += len(number.group()) - 1
+    return start

@@ -1,0 +1,278 @@
+"""The runtimes that can be asked by name, and which one is meant where none is named.
+
+Names come from the presets, from the user's own file (never from a project, which may be a stranger's), and from entry
+points of the group ``alain_magics.runtimes``, each of which leads to something that, called without arguments, makes a
+:class:`~alain_magics.runtimes.base.Runtime`. A preset's name cannot be taken.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
+
+from alain_magics.errors import NoRuntime, TargetError, UnknownModel, Unreachable, UsageError
+from alain_magics.runtimes.addresses import Addresses, Kind
+from alain_magics.runtimes.catalogue import describe
+from alain_magics.runtimes.discovery import Found, discover, list_models, listens
+from alain_magics.runtimes.makers import Makers, runs_here
+from alain_magics.runtimes.providers import PROVIDERS, Provider
+from alain_magics.settings import Settings, nearest
+from alain_magics.store.files import atomic_write
+
+if TYPE_CHECKING:
+    from alain_magics.keys import Key
+    from alain_magics.runtimes.base import ModelInfo, Runtime
+    from alain_magics.runtimes.http import Http
+    from alain_magics.runtimes.recording import Recordings
+
+GROUP = "alain_magics.runtimes"
+
+KEPT = 10.0
+"""Seconds for which it is remembered what runs on this machine."""
+
+
+class Runtimes:
+    """All runtimes of a user.
+
+    ``file`` is the user's own list (see :mod:`~alain_magics.runtimes.addresses`), ``folder`` is where a ``.env`` with
+    keys may lie and where the path of recorded turns begins, ``settings`` gives the settings of the moment, and
+    ``names_file`` is where the names of the models that were found last are kept for completion.
+    """
+
+    def __init__(
+        self,
+        file: Path,
+        *,
+        folder: Path,
+        settings: Callable[[], Settings],
+        names_file: Path | None = None,
+        environ: Mapping[str, str] = os.environ,
+    ) -> None:
+        self.addresses = Addresses(file, environ)
+        self._folder = folder
+        self._settings = settings
+        self._names_file = names_file
+        self._makers = Makers(folder, settings, environ)
+        self._locks: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = WeakKeyDictionary()
+        self._found: list[Found] = []
+        self._found_at = 0.0
+        self._recordings: dict[Path, Recordings] = {}
+
+    def names(self) -> list[str]:
+        """Return the names of all runtimes: the presets, the user's own, those of other packages."""
+        return list(dict.fromkeys((*self.addresses.providers(), *_foreign())))
+
+    def provider(self, name: str) -> Provider:
+        """Return where a runtime is and what it can do: as it was found, else as the user or the preset says.
+
+        :class:`~alain_magics.errors.UnknownModel` names the nearest where there is none of that name.
+        """
+        found = next((found.provider for found in self._found if found.runtime == name), None)
+        provider = found or self.addresses.providers().get(name)
+        if provider is None and name in _foreign():
+            return Provider(name, name, "scripted")
+        if provider is None:
+            advice = nearest(name, self.names()) or f"There are: {', '.join(self.names())}."
+            raise UnknownModel(f"There is no runtime {name[:80]!r}.", advice)
+        return provider
+
+    def get(self, name: str) -> Runtime:
+        """Return a runtime by its name, the same one as long as nothing about it changes.
+
+        Raises :class:`~alain_magics.errors.UnknownModel`, and :class:`~alain_magics.errors.KeyMissing` for a hosted
+        runtime without its key.
+        """
+        if name in _foreign():
+            return self._makers.foreign(name, lambda: _load(_foreign()[name]))
+        return self._makers.runtime(self.provider(name))
+
+    def http(self, name: str) -> Http:
+        """Return a way to send requests to the root of a runtime's address, with its key."""
+        return self._makers.http(self.provider(name))
+
+    def key(self, name: str) -> Key | None:
+        """Return a runtime's key; ``None`` where it has none."""
+        return self._makers.key(self.provider(name))
+
+    def add(self, name: str, base_url: str, kind: Kind | None = None, key_variable: str = "") -> Provider:
+        """Keep an address of the user's own; see :meth:`~alain_magics.runtimes.addresses.Addresses.add`."""
+        if name in _foreign():
+            raise UsageError(f"{name} is the runtime of another package.", "Take another name.")
+        self._found = []
+        return self.addresses.add(name, base_url, kind, key_variable)
+
+    def remove(self, name: str) -> None:
+        """Forget an address of the user's own."""
+        self._found = []
+        self.addresses.remove(name)
+
+    async def models(self, name: str) -> list[ModelInfo]:
+        """List the models of one runtime, with what is known of each.
+
+        :class:`~alain_magics.errors.NoRuntime` where it does not answer, and what it raises where it refuses.
+        """
+        await self._look_for(name)
+        provider = self.provider(name)
+        try:
+            return [describe(model) for model in await self.get(name).models()]
+        except Unreachable as error:
+            raise NoRuntime(error.what, " ".join(provider.steps).strip() or error.advice) from error
+
+    async def discover(self, *, fresh: bool = False) -> list[Found]:
+        """Return what runs on this machine, the preferred first; ``fresh``: not as it was some seconds ago."""
+        async with self._locks.setdefault(asyncio.get_running_loop(), asyncio.Lock()):
+            if fresh or not self._found or time.monotonic() - self._found_at > KEPT:
+                makers = self._makers
+                servers, own = await asyncio.gather(
+                    discover(self._places(), makers.keyless, makers.runtime), self._in_process()
+                )
+                self._found, self._found_at = servers + own, time.monotonic()
+                await asyncio.to_thread(self._remember, self._found)
+            return self._found
+
+    async def choose(self, wanted: str | None = None) -> tuple[Runtime, str]:
+        """Return the runtime and model that are meant by ``runtime/model``, a runtime, or a model's own id.
+
+        Without a name it is the setting ``model``, and without that the default. An id that a runtime of this machine
+        lists outranks the same text read as a hosted runtime's, so that nothing leaves the machine by mistake.
+        """
+        settings = self._settings()
+        wanted = wanted or settings.model
+        if settings.replay:
+            return await self._replaying(wanted, self._folder / Path(settings.replay).expanduser())
+        if not wanted:
+            return await self._default()
+        name, slash, model = wanted.partition("/")
+        if slash and name in self.names() and runs_here(self.provider(name)):
+            await self._look_for(name)
+            return self.get(name), model
+        found = await self.discover()
+        listed = [info for each in found for info in each.models]
+        for info in listed:
+            if wanted in (info.id, info.id.removesuffix(":latest")):
+                return self.get(info.runtime), info.id
+        if name in self.names() or name in {each.runtime for each in found}:
+            return (self.get(name), model) if slash else await self._first(name)
+        advice = nearest(wanted, [text for info in listed for text in (info.id, info.name)])
+        raise UnknownModel(
+            f"No runtime of this machine has a model {wanted[:80]!r}.",
+            advice or "alain models lists what there is; a hosted model is written RUNTIME/MODEL.",
+        )
+
+    def remembered(self) -> list[str]:
+        """Return the names of the models that were found last, without looking for any."""
+        try:
+            names = json.loads(self._names_file.read_bytes()) if self._names_file else []
+        except (OSError, ValueError):
+            return []
+        return [name for name in names if isinstance(name, str)] if isinstance(names, list) else []
+
+    async def aclose(self) -> None:
+        """Free what belongs to the running loop."""
+        await self._makers.aclose()
+
+    async def _default(self) -> tuple[Runtime, str]:
+        """Return the default of this machine."""
+        found = await self.discover()
+        default = preferred(found)
+        if default is None:
+            raise nothing_found(found)
+        return self.get(default.runtime), default.id
+
+    async def _first(self, name: str) -> tuple[Runtime, str]:
+        """Return the default of one runtime."""
+        runtime, provider = self.get(name), self.provider(name)
+        default = preferred([Found(provider, await list_models(runtime))])
+        if default is None:
+            raise UnknownModel(f"{provider.title} lists no model to chat with.", f"Name one: {name}/MODEL.")
+        return runtime, default.id
+
+    async def _replaying(self, wanted: str, folder: Path) -> tuple[Runtime, str]:
+        """Return what answers as recorded turns of a folder did."""
+        from alain_magics.runtimes.recording import Recordings
+        from alain_magics.runtimes.scripted import ReplayRuntime
+
+        recordings = self._recordings.setdefault(folder, Recordings(folder))
+        recorded = await asyncio.to_thread(recordings.models)
+        name, slash, rest = wanted.partition("/")
+        if not wanted:
+            if not recorded:
+                raise NoRuntime(f"There are no recorded turns in {folder}.", "Record some with --record.")
+            wanted = next(iter(recorded))
+        model = rest if slash and wanted not in recorded else wanted
+        return ReplayRuntime(recorded.get(model, name), recordings), model
+
+    async def _look_for(self, name: str) -> None:
+        """Find out where a runtime of this machine is, unless it is where it should be."""
+        provider = self.provider(name)
+        if provider.base_url and runs_here(provider) and not await listens(provider.base_url):
+            await self.discover(fresh=True)
+
+    def _places(self) -> list[Provider]:
+        """Return the addresses to look at: those of this machine, and servers of the user's own that take no key."""
+        places: dict[str, Provider] = {}
+        for provider in sorted(self.addresses.providers().values(), key=lambda each: each.name in PROVIDERS):
+            if provider.base_url and (runs_here(provider) or not provider.key_variables):
+                places.setdefault(provider.host.replace("localhost", "127.0.0.1"), provider)
+        return list(places.values())
+
+    async def _in_process(self) -> list[Found]:
+        """Return the models that can run in this process, where it can run any."""
+        local = PROVIDERS["local"]
+        if find_spec("llama_cpp") is None:
+            return []
+        models = await list_models(self._makers.runtime(local))
+        return [Found(local, models)] if models else []
+
+    def _remember(self, found: Sequence[Found]) -> None:
+        if self._names_file:
+            names = [info.name for each in found for info in each.models if info.kind == "chat"]
+            with suppress(TargetError, OSError):
+                self._names_file.parent.mkdir(parents=True, exist_ok=True)
+                atomic_write(self._names_file, json.dumps(names), force=True, private=True)
+
+
+def preferred(found: Sequence[Found]) -> ModelInfo | None:
+    """Return the default: of the first runtime that has models to chat with the first, or the first that is loaded."""
+    for each in found:
+        if models := [info for info in each.models if info.kind == "chat"]:
+            return next((info for info in models if info.loaded), models[0])
+    return None
+
+
+def nothing_found(found: Sequence[Found]) -> NoRuntime:
+    """Return the error for a machine where no model can be asked, with the steps to take."""
+    if found:
+        provider = found[0].provider
+        return NoRuntime(f"{provider.title} runs, but has no model to chat with.", " ".join(provider.steps))
+    return NoRuntime("No model runs on this machine.", "; ".join(first_steps()))
+
+
+def first_steps() -> list[str]:
+    """Return the two steps that lead to each runtime of this machine, a line for each."""
+    local = [provider for provider in PROVIDERS.values() if provider.local and provider.steps[0]]
+    return [f"{provider.title}: {' → '.join(step.rstrip('.') for step in provider.steps)}" for provider in local]
+
+
+@cache
+def _foreign() -> dict[str, EntryPoint]:
+    return {entry.name: entry for entry in entry_points(group=GROUP) if entry.name not in PROVIDERS}
+
+
+def _load(entry: EntryPoint) -> Runtime:
+    try:
+        runtime: Runtime = entry.load()()
+    except Exception as error:  # whatever a foreign module may raise
+        what = f"The runtime {entry.name!r} of {entry.value} does not load: {error!r}."
+        raise UsageError(what, "Upgrade or remove the package that it comes from.") from error
+    return runtime

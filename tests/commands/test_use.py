@@ -1,0 +1,170 @@
+"""``use`` chooses the model that is asked where none is named."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from alain_magics.commands.base import Progress
+from alain_magics.errors import KeyMissing, NoRuntime, Refused, UnknownModel, UsageError
+from alain_magics.settings import configured
+from alain_magics.workspace import Workspace, open_workspace
+from tests.commands.asked import done, invoke, machine
+from tests.peers.pages import answering
+from tests.peers.recorded import Peer, recorded
+
+
+@pytest.fixture(scope="module")
+def peer() -> Iterator[Peer]:
+    with recorded("lmstudio", "ollama", "vllm", "together") as peer:
+        yield peer
+
+
+@pytest.fixture
+def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, peer: Peer) -> Iterator[Workspace]:
+    """A folder that belongs to no project, on a machine where LM Studio, Ollama and vLLM run."""
+    peer.forget("ollama")
+    places = {name: peer.url(name) for name in ("lmstudio", "ollama", "vllm")}
+    with machine(tmp_path, monkeypatch, **places) as workspace:
+        yield workspace
+
+
+@pytest.fixture
+def project(workspace: Workspace) -> Workspace:
+    """The same, within a project that has settings and a comment."""
+    (workspace.folder / "alain.toml").write_text("# ours\nitem_seconds = 3 # long\n")
+    return open_workspace(workspace.folder)
+
+
+def loaded(workspace: Workspace, name: str) -> bool:
+    rows = done(workspace, "models", runtime=name.partition("/")[0]).data["models"]
+    return next(row["loaded"] for row in rows if row["name"] == name)
+
+
+def test_in_a_notebook_it_counts_for_the_kernel(project: Workspace) -> None:
+    end = done(project, "use", name="ollama/qwen3:8b", interactive_kernel=True)
+    assert end.text == "ollama/qwen3:8b is asked from now on in this notebook."
+    assert end.data["file"] is None
+    assert configured["model"] == "ollama/qwen3:8b"
+    assert project.settings.model == "ollama/qwen3:8b"
+    assert done(project, "models").data["default"] == "ollama/qwen3:8b"
+    assert "model" not in (project.folder / "alain.toml").read_text()
+
+
+@pytest.mark.parametrize("options", [{}, {"project": True}, {"project": True, "interactive_kernel": True}])
+def test_in_a_project_its_file_keeps_it_beside_what_stands_there(project: Workspace, options: dict[str, bool]) -> None:
+    end = done(project, "use", name="lmstudio/openai/gpt-oss-20b", **options)
+    content = (project.folder / "alain.toml").read_text()
+    assert content.startswith("# ours\nitem_seconds = 3 # long\n")
+    assert tomllib.loads(content) == {"item_seconds": 3, "model": "lmstudio/openai/gpt-oss-20b"}
+    assert str(project.folder / "alain.toml") in end.text
+    assert project.settings.model == "lmstudio/openai/gpt-oss-20b"
+    assert configured == {}
+
+
+def test_in_a_shell_without_a_project_the_users_file_keeps_it(workspace: Workspace) -> None:
+    done(workspace, "use", name="ollama/qwen3:8b")
+    done(workspace, "use", name="ollama/gemma3:4b")
+    assert tomllib.loads((workspace.folder / "config" / "alain.toml").read_text()) == {"model": "ollama/gemma3:4b"}
+    assert workspace.settings.model == "ollama/gemma3:4b"
+
+
+def test_without_a_project_there_is_no_file_of_one(workspace: Workspace) -> None:
+    with pytest.raises(UsageError, match="belongs to no project"):
+        done(workspace, "use", name="ollama/qwen3:8b", project=True)
+
+
+def test_what_counts_more_is_told(project: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ALAIN_MODEL", "ollama/gemma3:4b")
+    assert "But ALAIN_MODEL names another, which counts more." in done(project, "use", name="ollama/qwen3:8b").text
+
+
+@pytest.mark.parametrize(
+    ("name", "chosen"),
+    [
+        ("qwen3:8b", "ollama/qwen3:8b"),
+        ("ollama/llama3.2", "ollama/llama3.2:latest"),
+        ("vllm", "vllm/Qwen/Qwen3-8B"),
+        ("openai/gpt-oss-20b", "lmstudio/openai/gpt-oss-20b"),
+    ],
+)
+def test_a_name_is_kept_in_full(workspace: Workspace, name: str, chosen: str) -> None:
+    assert done(workspace, "use", name=name).data["model"] == chosen
+
+
+@pytest.mark.parametrize(
+    ("name", "error", "says"),
+    [
+        ("ollama/qwen3:80b", UnknownModel, "Ollama has no model 'qwen3:80b'. Did you mean 'qwen3:8b'?"),
+        ("ollama/zzz", UnknownModel, "alain models --runtime ollama"),
+        ("zzz", UnknownModel, "No runtime of this machine has a model 'zzz'."),
+        ("llamacpp/x", NoRuntime, "llama-server"),
+        ("openai/gpt-4o", KeyMissing, "OPENAI_API_KEY"),
+        ("ollama/nomic-embed-text", UsageError, "is no model to chat with"),
+    ],
+)
+def test_a_model_that_cannot_be_asked_is_not_kept(workspace: Workspace, name: str, error: type, says: str) -> None:
+    with pytest.raises(error) as caught:
+        done(workspace, "use", name=name, interactive_kernel=True)
+    assert says in str(caught.value)
+    assert configured == {}
+
+
+def test_a_hosted_model_that_is_not_listed_is_kept_with_a_remark(
+    workspace: Workspace, peer: Peer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from alain_magics.runtimes import registry
+    from alain_magics.runtimes.providers import PROVIDERS
+
+    monkeypatch.setenv("TOGETHER_API_KEY", "sk-of-nobody")
+    hosted = PROVIDERS["together"].at(peer.url("together") + "/v1")
+    monkeypatch.setattr(registry, "runs_here", lambda provider: provider.local and provider.name != "together")
+    monkeypatch.setattr("alain_magics.commands.use.runs_here", lambda provider: provider.name != "together")
+    monkeypatch.setattr("alain_magics.runtimes.addresses.PROVIDERS", {**PROVIDERS, "together": hosted})
+    end = done(workspace, "use", name="together/openai/gpt-oss-21b", interactive_kernel=True)
+    assert end.data["model"] == "together/openai/gpt-oss-21b"
+    assert end.data["note"] == "Together does not list it. Did you mean 'openai/gpt-oss-20b'?"
+
+
+@pytest.mark.parametrize("pages", [{}, {"/v1/models": (200, "<html>")}, {"/v1/models": (403, "{}")}])
+def test_any_name_is_kept_where_the_runtime_does_not_list_models(workspace: Workspace, pages: dict) -> None:
+    with answering(pages) as url:
+        workspace.runtimes.add("work", f"{url}/v1")
+        end = done(workspace, "use", name="work/mine", interactive_kernel=True)
+    assert configured["model"] == "work/mine"
+    assert "this name was not checked" in end.text
+
+
+def test_preloading_loads_the_model_and_says_how_long_it_took(workspace: Workspace) -> None:
+    events = invoke(workspace, "use", name="ollama/qwen3:8b", preload=True, interactive_kernel=True)
+    assert Progress("loading ollama/qwen3:8b") in events
+    assert "It was loaded in " in events[-1].text
+    assert loaded(workspace, "ollama/qwen3:8b")
+
+
+def test_unloading_frees_the_model_and_changes_no_default(workspace: Workspace) -> None:
+    done(workspace, "use", name="ollama/qwen3:8b", preload=True, interactive_kernel=True)
+    end = done(workspace, "use", name="ollama/qwen3:8b", unload=True, interactive_kernel=True)
+    assert end.text == "ollama/qwen3:8b is out of memory."
+    assert not loaded(workspace, "ollama/qwen3:8b")
+    done(workspace, "use", name="ollama/gemma3:4b", unload=True)
+    assert configured["model"] == "ollama/qwen3:8b"
+
+
+def test_what_cannot_be_unloaded_is_told(workspace: Workspace) -> None:
+    with pytest.raises(Refused, match="vLLM cannot unload a model"):
+        done(workspace, "use", name="vllm", unload=True)
+
+
+def test_unloading_goes_with_nothing_else(workspace: Workspace) -> None:
+    with pytest.raises(UsageError, match="--unload goes with no other option"):
+        done(workspace, "use", name="vllm", unload=True, preload=True)
+
+
+def test_a_real_model_is_found_and_used(workspace: Workspace, llama: Callable) -> None:
+    workspace.runtimes.add("llamacpp", llama("tiny-chatml").url + "/v1")
+    end = done(workspace, "use", name="llamacpp", preload=True, interactive_kernel=True)
+    assert end.data["model"] == configured["model"] == "llamacpp/tiny-chatml"

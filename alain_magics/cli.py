@@ -23,7 +23,10 @@ INTERRUPTED = 130
 _SCRIPTS = {
     "bash": """\
 _alain() {
-    mapfile -t COMPREPLY < <(alain --complete "${COMP_LINE:0:COMP_POINT}" 2>/dev/null)
+    local before="${COMP_LINE:0:COMP_POINT}"
+    mapfile -t COMPREPLY < <(alain --complete "$before" 2>/dev/null)
+    before="${before##*[[:space:]]}"
+    [[ $COMP_WORDBREAKS != *:* ]] || COMPREPLY=("${COMPREPLY[@]#"${before%"${before##*:}"}"}")
     [[ ${COMPREPLY[0]-} != */ ]] || compopt -o nospace 2>/dev/null
 }
 complete -F _alain alain

@@ -145,7 +145,7 @@ class Workspace:
                 self._store = None
 
 
-_open: dict[tuple[Path, Path, str, str], Workspace] = {}
+_open: dict[tuple[Path, Path | None, Path, str, str], Workspace] = {}
 _open_lock = threading.Lock()
 
 
@@ -159,7 +159,7 @@ def open_workspace(folder: Path | None = None) -> Workspace:
     settings = _resolve(project)
     user = settings.user or _login_name()
     data = _data_folder(project)
-    key = (folder, data, user, settings.database_url)
+    key = (folder, project, data, user, settings.database_url)
     with _open_lock:
         if key not in _open:
             database = settings.database_url or data / DATABASE_FILE

@@ -188,6 +188,16 @@ def test_bash_completes(plugin, command, line: str):
     assert (done.stdout.split("\n")[:-1], done.stderr) == (LINES[line], "")
 
 
+def test_bash_goes_on_after_the_colon_of_a_model(command, private_data: Path):
+    (private_data / "models.json").write_text('["ollama/qwen3:8b", "ollama/qwen3:32b"]')
+    script = (
+        'eval "$(alain --completions bash)"\nCOMP_LINE=$1 COMP_POINT=${#1}\n_alain\nprintf "%s\\n" "${COMPREPLY[@]}"'
+    )
+    for line, expected in (("alain use oll", "ollama/qwen3:8b ollama/qwen3:32b"), ("alain use ollama/qwen3:8", "8b")):
+        done = subprocess.run(["bash", "-c", script, "bash", line], capture_output=True, text=True, check=True)
+        assert (done.stdout.split(), done.stderr) == (expected.split(), "")
+
+
 @pytest.mark.parametrize("line", LINES)
 def test_fish_completes(plugin, command, tmp_path: Path, line: str):
     fish = shutil.which("fish")

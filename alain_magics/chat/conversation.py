@@ -5,7 +5,6 @@ Each conversation is one JSON file of the data folder, written anew after every 
 
 from __future__ import annotations
 
-import json
 import re
 import secrets
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import from_json, to_json
 
 from alain_magics.chat.profiles import Options
 from alain_magics.errors import ConversationError
@@ -137,15 +137,15 @@ class NewerVersion(ValueError):
     """The file is not damaged, but of a version that is not known here."""
 
 
-def dumps(conversation: Conversation) -> str:
+def dumps(conversation: Conversation) -> bytes:
     """Write a conversation as JSON, from which it is read as it was."""
     data = {"format": FORMAT, "version": VERSION, **conversation.model_dump(mode="json", exclude_defaults=True)}
-    return json.dumps(data, indent=1, ensure_ascii=False) + "\n"
+    return to_json(data, indent=1) + b"\n"
 
 
 def loads(text: str | bytes) -> Conversation:
     """Read what :func:`dumps` wrote; ``ValueError`` says what is wrong with it."""
-    data = json.loads(text)
+    data = from_json(text)
     if not isinstance(data, dict) or data.pop("format", None) != FORMAT:
         raise ValueError("it is no conversation")
     version = data.pop("version", None)
@@ -205,7 +205,7 @@ class Chats:
             raise ConversationError(what, "Upgrade alain_magics, or use another name.") from None
         except OSError as error:
             raise ConversationError(f"{path} cannot be read: {error.strerror}.", "Check its permissions.") from error
-        except (ValueError, RecursionError) as error:
+        except ValueError as error:
             aside = path.with_name(f"{name}.damaged-{secrets.token_hex(3)}")
             path.rename(aside)
             what = f"The conversation {name!r} is damaged ({str(error)[:120]}); it is kept as {aside}."
@@ -230,7 +230,7 @@ class Chats:
         for path in self._files():
             try:
                 stored = loads(path.read_bytes())
-            except (OSError, ValueError, RecursionError):
+            except (OSError, ValueError):
                 continue
             model = next((entry.model for entry in reversed(stored.entries) if entry.model), "")
             found.append(Summary(path.stem, len(stored.entries), stored.updated, model))

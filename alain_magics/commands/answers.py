@@ -1,4 +1,4 @@
-"""Turns as events of a command: one answer, or several side by side."""
+"""What verbs that ask models have in common: their options, and turns as events, one or several side by side."""
 
 from __future__ import annotations
 
@@ -6,10 +6,46 @@ import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 
-from alain_magics.commands.base import Partial
+from pydantic import Field
+
+from alain_magics.chat import profiles
+from alain_magics.chat.profiles import Options
+from alain_magics.commands.base import Partial, Request
 from alain_magics.errors import AlainError
-from alain_magics.runtimes.base import ReasoningDelta, TextDelta
+from alain_magics.runtimes.base import Effort, ReasoningDelta, TextDelta
 from alain_magics.runtimes.turn import Turn
+
+
+class ModelRequest(Request):
+    """Whom to ask, and how."""
+
+    model: str | None = Field(
+        default=None,
+        description="whom to ask, as runtime/model (default: what use chose, else the first that runs)",
+        json_schema_extra={"short": "m", "complete": "model"},
+    )
+    profile: str | None = Field(
+        default=None, description="the profile of profiles/NAME.toml to use", json_schema_extra={"short": "p"}
+    )
+    system: str | None = Field(
+        default=None, description="what the model should know about its role", json_schema_extra={"short": "s"}
+    )
+    effort: Effort | None = Field(default=None, description="how much to think before the answer")
+    max_tokens: int | None = Field(default=None, ge=1, description="tokens that an answer may have")
+    temperature: float | None = Field(default=None, ge=0, le=5, description="0: always the likeliest token")
+    seed: int | None = Field(default=None, description="the same seed gives the same answer, where the runtime can")
+    set: list[str] = Field(default=[], description="any option, as NAME=VALUE; NAME= leaves it open again (repeatable)")
+    record: bool = Field(default=False, description="keep prompt, answer and measurements under runs/")
+
+    def explicit(self) -> tuple[Options, list[str]]:
+        """Return the options that were given, and the names of those to leave open again."""
+        options, cleared = profiles.from_words(self.set)
+        named = {name: getattr(self, name) for name in _NAMED}
+        given = Options.of({name: value for name, value in named.items() if value is not None})
+        return profiles.resolve(given, options), cleared
+
+
+_NAMED = ("model", "system", "effort", "max_tokens", "temperature", "seed")
 
 
 async def stream_answer(turn: Turn, slot: int = 0) -> AsyncGenerator[Partial, None]:

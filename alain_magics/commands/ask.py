@@ -8,51 +8,46 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from concurrent.futures import Future
 from contextlib import aclosing
 from dataclasses import replace
+from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
-from alain_magics.commands.answers import stream_answer, stream_answers
-from alain_magics.commands.base import Command, Context, Done, Event, Partial, Permission, Request
+from alain_magics.chat import profiles
+from alain_magics.chat.profiles import Options, Profile
+from alain_magics.commands.answers import ModelRequest, stream_answer, stream_answers
+from alain_magics.commands.base import Command, Context, Done, Event, Partial, Permission
 from alain_magics.commands.interpolate import interpolate
 from alain_magics.errors import AlainError, ConsentNeeded, InvalidOutput, UsageError
 from alain_magics.ledger import prices
-from alain_magics.runtimes.base import ChatRequest, Effort, Message, Sampling, ToolCall
+from alain_magics.runtimes.base import ChatRequest, Message, ToolCall
 from alain_magics.runtimes.tokens import estimate_request
 
 if TYPE_CHECKING:
     from alain_magics.chat.tools import FunctionTool
     from alain_magics.runtimes.base import Runtime
     from alain_magics.runtimes.turn import Turn
+    from alain_magics.workspace import Workspace
+
+FIXED_TIME = datetime(2026, 1, 1, tzinfo=UTC)
+"""What deterministic prompts say the time is."""
 
 ROUNDS = 8
 """How often a model may call tools before its answer counts as the last."""
 
 
-class AskRequest(Request):
+class AskRequest(ModelRequest):
     """What to ask, whom, and how."""
 
     prompt: list[str] = Field(
         default=[],
-        description="the question, where it does not stand in the cell; - reads the standard input",
+        description="the question, where it does not stand in the cell",
         json_schema_extra={"positional": True},
-    )
-    model: str | None = Field(
-        default=None,
-        description="whom to ask, as runtime/model (default: what use chose)",
-        json_schema_extra={"short": "m", "complete": "model"},
     )
     compare: list[str] = Field(
         default=[], description="ask this model too, side by side (repeatable)", json_schema_extra={"complete": "model"}
     )
-    system: str | None = Field(
-        default=None, description="what the model should know about its role", json_schema_extra={"short": "s"}
-    )
-    temperature: float | None = Field(default=None, ge=0, le=5, description="0: always the likeliest token")
-    max_tokens: int | None = Field(default=None, ge=1, description="tokens that the answer may have")
-    seed: int | None = Field(default=None, description="the same seed gives the same answer, where the runtime can")
-    effort: Effort | None = Field(default=None, description="how much to think before the answer")
     json_schema: str | None = Field(
         default=None,
         description="a variable or file with the JSON schema that the answer must satisfy",
@@ -62,44 +57,63 @@ class AskRequest(Request):
         default=[], description="a function of the notebook that the model may ask for (repeatable)"
     )
     output: str | None = Field(
-        default=None, description="keep the result in this variable", json_schema_extra={"short": "o"}
+        default=None,
+        description="keep the result in this variable",
+        json_schema_extra={"short": "o", "variable": True},
     )
     estimate: bool = Field(default=False, description="say what it would take, and send nothing")
-    deterministic: bool = Field(default=False, description="temperature 0 and a fixed seed")
-    record: bool = Field(default=False, description="keep prompt, answer and measurements under runs/")
+    deterministic: bool = Field(default=False, description="temperature 0 and a fixed seed and time")
+
+    @property
+    def wants_text(self) -> bool:
+        """Whether the question is still to come."""
+        return not self.prompt
 
 
 async def run(context: Context, request: AskRequest) -> AsyncIterator[Event]:
     """Ask, show the answers as they come, and let the model call the tools that it was offered."""
+    workspace = context.workspace
     prompt, sent = _prompt(context, request)
     tools = _tools(context, request.tool)
-    chosen = [await context.workspace.runtimes.choose(name) for name in (request.model, *request.compare)]
-    asked = [_chat_request(model, prompt, request, tools, context) for _, model in chosen]
+    options, head = _options(workspace, request)
+    schema = _schema(context, request.json_schema) if request.json_schema else None
+    asked: list[tuple[Runtime, ChatRequest]] = []
+    for wanted in _wanted(request, options):
+        runtime, model = await workspace.runtimes.choose(wanted)
+        asked.append((runtime, _chat_request(model, [*head, Message("user", prompt)], options, tools, schema)))
     if request.estimate:
-        yield await _estimate([(runtime, each) for (runtime, _), each in zip(chosen, asked, strict=True)])
+        yield await _estimate(asked)
         return
     turns = [
-        context.workspace.turn(runtime, each, record=request.record)
-        for (runtime, _), each in zip(chosen, asked, strict=True)
+        workspace.turn(runtime, each, record=request.record, loop_detection=options.loop_detection)
+        for runtime, each in asked
     ]
+    answer: dict[str, Any] = {}
     if len(turns) > 1:
         ends: dict[int, dict[str, Any]] = {}
         async with aclosing(stream_answers(turns)) as partials:
-            async for event in partials:
-                if event.kind == "end":
-                    ends[event.data["slot"]] = event.data
-                yield event
+            async for partial in partials:
+                if partial.kind == "end":
+                    ends[partial.data["slot"]] = partial.data
+                yield partial
         yield Done({"answers": [ends[slot] for slot in sorted(ends)], "sent": sent}, "")
         return
-    async for event in _with_tools(context, turns[0], tools, record=request.record):
-        yield event
-        if isinstance(event, Partial) and event.kind == "end":
-            answer = event.data
+    async with aclosing(_with_tools(workspace, turns[0], tools, request)) as events:
+        async for event in events:
+            yield event
+            if isinstance(event, Partial) and event.kind == "end":
+                answer = event.data
     yield Done({**answer, "sent": sent}, answer["text"])
 
 
+def _wanted(request: AskRequest, options: Options) -> list[str | None]:
+    """Return whom to ask; two models to compare need no third that is asked by default."""
+    default = [options.model] if request.model or len(request.compare) < 2 else []
+    return list(dict.fromkeys([*default, *request.compare]))
+
+
 async def _with_tools(
-    context: Context, turn: Turn, tools: Mapping[str, FunctionTool], *, record: bool
+    workspace: Workspace, turn: Turn, tools: Mapping[str, FunctionTool], request: AskRequest
 ) -> AsyncGenerator[Event, None]:
     """Ask; where the model wants tools called and the user allows it, call them and ask on."""
     for _ in range(ROUNDS):
@@ -120,7 +134,7 @@ async def _with_tools(
             yield Partial("tool", {"name": call.name, "arguments": call.arguments, "result": result})
             messages.append(Message("tool", result, tool_call_id=call.id, name=call.name))
         asked = replace(turn.request, messages=(*turn.request.messages, *messages))
-        turn = context.workspace.turn(turn.runtime, asked, record=record)
+        turn = workspace.turn(turn.runtime, asked, record=request.record)
 
 
 def _permission(call: ToolCall, tools: Mapping[str, FunctionTool]) -> Permission | str:
@@ -164,21 +178,36 @@ def _tools(context: Context, names: list[str]) -> dict[str, FunctionTool]:
     return {name: FunctionTool(name, context.namespace[name]) for name in names}
 
 
-def _chat_request(
-    model: str, prompt: str, request: AskRequest, tools: Mapping[str, FunctionTool], context: Context
-) -> ChatRequest:
-    system = [Message("system", request.system)] if request.system else []
-    sampling = Sampling(temperature=request.temperature, seed=request.seed)
+def _options(workspace: Workspace, request: AskRequest) -> tuple[Options, list[Message]]:
+    """Return the options in force, and the messages that stand before the question."""
+    explicit, _ = request.explicit()
+    folder = (workspace.project or workspace.folder) / profiles.FOLDER
+    profile = profiles.load(folder, request.profile) if request.profile else Profile()
     if request.deterministic:
-        sampling = replace(sampling, temperature=request.temperature or 0.0, seed=request.seed or 0)
+        profile = profile.model_copy(update={"fixed_time": profile.fixed_time or FIXED_TIME})
+        explicit = profiles.resolve(explicit, Options.of({"temperature": 0.0}))
+    settings = workspace.settings
+    weakest = Options(model=settings.model or None, loop_detection=settings.loop_detection)
+    options = profiles.resolve(explicit, profile.chosen(), weakest)
+    return options, profile.to_messages(datetime.now(UTC), explicit.system)
+
+
+def _chat_request(
+    model: str,
+    messages: list[Message],
+    options: Options,
+    tools: Mapping[str, FunctionTool],
+    schema: Mapping[str, Any] | None,
+) -> ChatRequest:
     return ChatRequest(
         model,
-        (*system, Message("user", prompt)),
-        max_tokens=request.max_tokens,
-        sampling=sampling,
+        tuple(messages),
+        max_tokens=options.max_tokens,
+        sampling=options.sampling,
         tools=tuple(tool.tool for tool in tools.values()),
-        schema=_schema(context, request.json_schema) if request.json_schema else None,
-        effort=request.effort,
+        schema=schema,
+        effort=options.effort,
+        context_tokens=options.context_tokens,
     )
 
 

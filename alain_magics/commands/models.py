@@ -11,7 +11,7 @@ from pydantic import Field
 from alain_magics.commands.base import Command, Context, Done, Event, Progress, Request
 from alain_magics.errors import AlainError
 from alain_magics.runtimes.catalogue import amount, describe
-from alain_magics.runtimes.registry import first_steps
+from alain_magics.runtimes.registry import startable, steps_to
 
 if TYPE_CHECKING:
     from alain_magics.runtimes.base import ModelInfo
@@ -55,7 +55,8 @@ async def run(context: Context, request: ModelsRequest) -> AsyncIterator[Event]:
 
 def no_models() -> str:
     """Return what to do where there is no model, for people."""
-    lines = ["No model runs on this machine. Two steps lead to one:", *(f"  {line}" for line in first_steps())]
+    lines = ["No model runs on this machine. Two steps lead to one:"]
+    lines += [f"  {provider.title}: {steps_to(provider)}" for provider in startable()]
     return "\n".join([*lines, "Or ask a hosted one, with its key: alain use openai/NAME"])
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field
 
 from alain_magics.commands.base import Command, Context, Done, Event, Progress, Request
 from alain_magics.commands.models import no_models, table
-from alain_magics.errors import UnknownModel, UsageError
+from alain_magics.errors import BadProtocol, Refused, UnknownModel, UsageError
 from alain_magics.runtimes.addresses import Kind
 from alain_magics.runtimes.base import ChatRequest, Message
 from alain_magics.runtimes.discovery import Found, listens
@@ -115,7 +116,12 @@ async def _test(context: Context, name: str) -> AsyncIterator[Event]:
         yield await _reach(provider, context.workspace.settings.connect_seconds)
         return
     yield Progress(f"listing the models of {provider.title}")
-    models = await runtimes.models(runtime)
+    try:
+        models = await runtimes.models(runtime)
+    except (Refused, BadProtocol) as error:
+        if provider.kind == "openai" and not urlsplit(provider.base_url).path:
+            error.advice = f"Most servers want /v1 at its end: alain runtimes add {runtime} {provider.base_url}/v1"
+        raise
     model = model or _first(provider, models)
     yield Progress(f"asking {model}")
     asked = ChatRequest(model, (Message("user", TEST_PROMPT),), max_tokens=TEST_TOKENS)

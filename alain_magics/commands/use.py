@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from alain_magics.commands.base import Command, Context, Done, Event, Progress, Request
-from alain_magics.errors import BadProtocol, Refused, UnknownModel, UsageError
+from alain_magics.errors import BadProtocol, KeyRefused, Refused, UnknownModel, UsageError
 from alain_magics.runtimes.makers import runs_here
 from alain_magics.settings import PROJECT_FILE, configured, nearest, user_file
 
 if TYPE_CHECKING:
+    from alain_magics.runtimes.base import Runtime
     from alain_magics.runtimes.registry import Runtimes
 
 _SHOWN = 80
@@ -40,7 +41,7 @@ async def run(context: Context, request: UseRequest) -> AsyncIterator[Event]:
     target = _target(context, request)
     yield Progress(f"looking for {request.name[:_SHOWN]}")
     runtime, wanted = await runtimes.choose(request.name)
-    model, note = await _listed(runtimes, runtime.name, wanted)
+    model, note = await _listed(runtimes, runtime, wanted)
     name = f"{runtime.name}/{model}"
     if request.unload:
         await runtime.unload(model)
@@ -59,22 +60,25 @@ async def run(context: Context, request: UseRequest) -> AsyncIterator[Event]:
     yield Done(data, "\n".join(filter(None, lines)))
 
 
-async def _listed(runtimes: Runtimes, runtime: str, model: str) -> tuple[str, str]:
+async def _listed(runtimes: Runtimes, runtime: Runtime, model: str) -> tuple[str, str]:
     """Return a model's id as its runtime lists it, and a remark where it does not.
 
     A hosted runtime may know models that it does not list; one of this machine knows none.
     """
-    title = runtimes.provider(runtime).title
+    provider = runtimes.provider(runtime.name)
+    title = provider.title
     try:
-        listed = {info.id: info for info in await runtimes.models(runtime)}
+        listed = {info.id: info for info in await runtimes.models_of(runtime)}
+    except KeyRefused:
+        raise
     except (Refused, BadProtocol) as error:
         return model, f"{title} does not say which models it has ({error.what}), so this name was not checked."
     found = listed.get(model) or listed.get(f"{model}:latest")
     if found is None:
         similar = nearest(model, listed)
-        if listed and runs_here(runtimes.provider(runtime)):
+        if listed and runs_here(provider):
             raise UnknownModel(
-                f"{title} has no model {model[:_SHOWN]!r}.", similar or f"alain models --runtime {runtime}"
+                f"{title} has no model {model[:_SHOWN]!r}.", similar or f"alain models --runtime {runtime.name}"
             )
         return model, f"{title} does not list it. {similar}".rstrip()
     if found.kind != "chat":

@@ -85,9 +85,9 @@ class ChannelParser(MarkupParser):
         stripped = StrippedParser.begins(body) if self._may_be_stripped else False
         if stripped:
             return self._hand_over(StrippedParser(self.flags), body)
-        if not last and (stripped is None or any(sign.startswith(body) for sign in _SIGNS)):
+        if not last and (stripped is None or any(sign.startswith(body) for sign in (*_SIGNS, *self._calling))):
             return text
-        if self._opened_by_prompt and body:
+        if self._opened_by_prompt and body and not body.startswith(self._calling):
             return self._think(text, "</think>")
         self._become(self._answer, TextDelta)
         return text

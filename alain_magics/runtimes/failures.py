@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import math
 import re
+import socket
+import ssl
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,6 +28,7 @@ from alain_magics.errors import (
     RateLimited,
     Refused,
     ServerFailed,
+    Unreachable,
 )
 from alain_magics.text import plain
 
@@ -90,6 +93,28 @@ def failure(
     error = kind(_what(where, status, report, LINE - len(advice)), advice, status=status, retry_after=wait)
     error.retryable = retryable
     return error
+
+
+def no_connection(where: str, address: str, error: Exception, advice: str) -> Unreachable:
+    """Return the error for a connection that could not be made; what led to ``error`` tells why.
+
+    ``where`` names the runtime, ``advice`` says what to do where nothing answers.
+    """
+    causes: list[BaseException] = [error]
+    while cause := causes[-1].__cause__ or causes[-1].__context__:
+        causes.append(cause)
+    untrusted = next((each for each in causes if isinstance(each, ssl.SSLCertVerificationError)), None)
+    if untrusted:
+        what = f"The certificate of {where} at {address} is not trusted: {untrusted.verify_message}."
+        problem = Unreachable(what, "Check the address and the clock; SSL_CERT_FILE names other authorities.")
+    elif any(isinstance(each, ssl.SSLError) for each in causes):
+        problem = Unreachable(f"{where} gives no secure connection at {address}.", "Does it want http:// there?")
+    elif any(isinstance(each, socket.gaierror) for each in causes):
+        return Unreachable(f"{where} is not known at {address}: no such host.", advice)
+    else:
+        return Unreachable(f"{where} does not answer at {address}.", advice)
+    problem.retryable = False
+    return problem
 
 
 def _report(body: Any) -> _Report:

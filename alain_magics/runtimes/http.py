@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-import socket
 import ssl
 import time
 from collections.abc import AsyncIterable, AsyncIterator, Coroutine, Mapping
@@ -22,23 +21,22 @@ import httpx
 from pydantic_core import from_json, to_json
 
 from alain_magics.errors import BadProtocol, KeyRefused, ModelError, Refused, StreamTruncated, TimedOut, Unreachable
-from alain_magics.runtimes.failures import failure
+from alain_magics.runtimes.deadlines import Deadlines, Watch
+from alain_magics.runtimes.failures import failure, no_connection
 from alain_magics.runtimes.providers import Provider
 
 if TYPE_CHECKING:
     from alain_magics.keys import Key
 
+__all__ = ["CONNECTIONS", "Deadlines", "Http", "Incoming", "Pool", "Shard"]
+
 T = TypeVar("T")
-E = TypeVar("E", bound=BaseException)
 
 CONNECTIONS = 25
 """Connections a client, and so streams at once before another client is made."""
 
 KEPT = 60.0
 """Seconds that an unused connection is kept for the next request."""
-
-DRAIN = 0.1
-"""Seconds to wait for the end of a stream whose content is complete, so that its connection can be used again."""
 
 LARGEST = 32 * 2**20
 """Bytes of the largest answer that is read as a whole."""
@@ -53,16 +51,7 @@ SHORTEST_SECRET = 12
 _FAULTS = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError, ValueError)
 
 
-@dataclass(frozen=True)
-class Deadlines:
-    """Seconds to wait: for a connection, for the first content, and for more content after that."""
-
-    connect: float = 5.0
-    first: float = 60.0
-    silence: float = 60.0
-
-
-@dataclass
+@dataclass(eq=False)
 class Shard:
     """A client and how many requests use it; once ``retired`` it is given to no more of them.
 
@@ -99,7 +88,8 @@ class Pool:
         finally:
             shard.in_flight -= 1
             if shard.retired and not shard.in_flight:
-                shards.remove(shard)
+                with suppress(ValueError):  # the pool is closed
+                    shards.remove(shard)
                 await shard.client.aclose()
 
     def open_client(self, local: bool) -> httpx.AsyncClient:
@@ -129,11 +119,11 @@ class Http:
     """Requests to one runtime, with its key and its deadlines."""
 
     def __init__(
-        self, pool: Pool, provider: Provider, key: Key | None = None, deadlines: Deadlines = Deadlines()
+        self, pool: Pool, provider: Provider, key: Key | None = None, deadlines: Deadlines | None = None
     ) -> None:
         self.provider = provider
         self.key = key
-        self.deadlines = deadlines
+        self.deadlines = deadlines or Deadlines()
         self._pool = pool
 
     def url(self, path: str) -> str:
@@ -227,9 +217,7 @@ class Http:
             async with asyncio.timeout(deadline):
                 return await work
         except TimeoutError:
-            problem: ModelError = TimedOut(
-                f"{self.provider.title} sent no answer for {deadline:g} seconds.", _LATER.format("first_token_seconds")
-            )
+            problem: ModelError = _too_late(f"{self.provider.title} sent no answer", deadline, "first_token_seconds")
         except _FAULTS as error:
             problem = self._problem(error)
         raise problem
@@ -287,37 +275,31 @@ class Http:
     def _problem(self, error: Exception) -> ModelError:
         """Return the error for what httpx raised before an answer came."""
         title, where = self.provider.title, _shown(self.provider.base_url)
-        problem: ModelError
         match error:
             case httpx.TimeoutException():
                 what = f"{title} gave no connection at {where} for {self.deadlines.connect:g} seconds."
                 return TimedOut(what, self._start)
             case httpx.ProxyError():
-                problem = Unreachable(f"The proxy gives no connection to {title}.", "Check HTTPS_PROXY and ALL_PROXY.")
-            case httpx.UnsupportedProtocol() | httpx.InvalidURL() | UnicodeError():
-                what = f"{title} has an address that is none: {where}." if where else f"{title} has no address."
+                return Unreachable(f"The proxy gives no connection to {title}.", "Check HTTPS_PROXY and ALL_PROXY.")
+            case httpx.DecodingError():
+                return BadProtocol(f"{title} sent what is not compressed as it says.", self._check_address)
+            case httpx.RemoteProtocolError() if "without sending" not in str(error):
+                return BadProtocol(f"What listens at {where} does not speak HTTP.", self._check_address)
+            case httpx.LocalProtocolError():
+                return BadProtocol(f"A header for {title} cannot be sent.", "Check its settings.")
+            case httpx.UnsupportedProtocol() | httpx.InvalidURL() | ValueError():
+                what = (
+                    f"{title} has an address or a header that is none: {where}."
+                    if where
+                    else f"{title} has no address."
+                )
                 problem = Unreachable(what, self._steps or "An address looks like http://host:port/v1.")
                 problem.retryable = False
-            case httpx.LocalProtocolError() | ValueError():
-                problem = BadProtocol(f"The headers or the address for {title} cannot be sent.", "Check its settings.")
-            case httpx.DecodingError():
-                problem = BadProtocol(f"{title} sent what is not compressed as it says.", self._check_address)
-            case httpx.RemoteProtocolError() if "without sending" not in str(error):
-                problem = BadProtocol(f"What listens at {where} does not speak HTTP.", self._check_address)
-            case _ if refused := _cause(error, ssl.SSLCertVerificationError):
-                what = f"The certificate of {title} at {where} is not trusted: {refused.verify_message}."
-                problem = Unreachable(what, "Check the address and the clock; SSL_CERT_FILE names other authorities.")
-                problem.retryable = False
-            case _ if _cause(error, ssl.SSLError):
-                problem = Unreachable(f"{title} gives no secure connection at {where}.", "Does it want http:// there?")
-                problem.retryable = False
-            case _ if _cause(error, socket.gaierror):
-                problem = Unreachable(f"{title} is not known at {where}: no such host.", self._start)
+                return problem
             case httpx.ConnectError():
-                problem = Unreachable(f"{title} does not answer at {where}.", self._start)
+                return no_connection(title, where, error, self._start)
             case _:
-                problem = Unreachable(f"{title} closed the connection at {where} without an answer.", "Try again.")
-        return problem
+                return Unreachable(f"{title} closed the connection at {where} without an answer.", "Try again.")
 
     @property
     def _local(self) -> bool:
@@ -343,42 +325,18 @@ class Http:
         return f"Does it really listen at {_shown(self.provider.base_url)}?"
 
 
-class Incoming:
+class Incoming(Watch):
     """The bytes of an answer. Whoever understands them calls :meth:`content` when they held some content."""
 
     def __init__(self, response: httpx.Response, title: str, deadlines: Deadlines, began: float) -> None:
+        super().__init__(deadlines, began)
         self._response = response
         self._title = title
-        self._silence = deadlines.silence
-        self._limit = deadlines.first
-        self._last = began  # when content came, or that which else restarts the deadline
-        self._begun = self._complete = self._expired = False
-        self._task: asyncio.Task[Any] | None = None  # the one that waits for bytes
-        self._loop = asyncio.get_running_loop()
-        self._timer = self._loop.call_later(0, self._check)
 
     @property
     def media_type(self) -> str:
         """What the server says the answer is, such as ``text/event-stream``."""
         return _media_type(self._response)
-
-    def content(self) -> None:
-        """Start the deadline of silence anew: keep-alives alone don't."""
-        self._last = time.monotonic()
-        if not self._begun:
-            self._begun = True
-            self._expect(self._silence)
-
-    def complete(self) -> None:
-        """Expect nothing more but the end, and that soon; only the first call counts."""
-        if not self._complete:
-            self._last = time.monotonic()
-            self._complete = True
-            self._expect(DRAIN)
-
-    def close(self) -> None:
-        """Watch no deadline any more."""
-        self._timer.cancel()
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         """Yield the bytes as they arrive.
@@ -387,54 +345,40 @@ class Incoming:
         when the connection breaks.
         """
         clock, current_task = time.monotonic, asyncio.current_task
-        self._task = current_task()
+        self.waiting = current_task()
         try:
             async for chunk in _pieces(self._response):
-                self._task = None
+                self.waiting = None
                 handed_over = clock()
                 yield chunk
-                self._last += clock() - handed_over  # the reader's time is not the server's silence
-                self._task = current_task()
+                self.last += clock() - handed_over  # the reader's time is not the server's silence
+                self.waiting = current_task()
         except asyncio.CancelledError:
-            if not self._expired or (self._task and self._task.uncancel()):
+            if not self.expired or (self.waiting and self.waiting.uncancel()):
                 raise
-            name = "silence_seconds" if self._begun else "first_token_seconds"
-            what = f"{self._title} sent nothing{' more' if self._begun else ''} for {self._limit:g} seconds."
-            problem: ModelError = TimedOut(what, _LATER.format(name))
+            setting, more = ("silence_seconds", " more") if self.begun else ("first_token_seconds", "")
+            problem: ModelError = _too_late(f"{self._title} sent nothing{more}", self.limit, setting)
         except httpx.DecodingError:
             problem = BadProtocol(f"{self._title} sent what is not compressed as it says.", "Ask again.")
         except _FAULTS:
             problem = StreamTruncated(f"The connection to {self._title} broke within the answer.", "Ask again.")
-            problem.retryable = not self._begun
+            problem.retryable = not self.begun
         else:
             return
         finally:
-            self._task = None
-        if not self._complete:
+            self.waiting = None
+        if not self.completed:
             raise problem
 
-    def _expect(self, limit: float) -> None:
-        """Watch another deadline from now on."""
-        self._limit = limit
-        self._timer.cancel()
-        self._timer = self._loop.call_later(limit, self._check)
 
-    def _check(self) -> None:
-        """End the wait where the deadline has passed, else look again when it would: no timer is set for a chunk."""
-        left = self._last + self._limit - time.monotonic()
-        if left <= 0 and self._task:
-            self._expired = True
-            self._task.cancel()
-        else:
-            self._timer = self._loop.call_later(max(left, DRAIN), self._check)
-
-
-_LATER = "It may still be working: try again, or raise the setting {}."
+def _too_late(what: str, seconds: float, setting: str) -> TimedOut:
+    advice = f"It may still be working: try again, or raise the setting {setting}."
+    return TimedOut(f"{what} for {seconds:g} seconds.", advice)
 
 
 def _pieces(response: httpx.Response) -> AsyncIterable[bytes]:
     """The bytes of a body as they come, decompressed where a server compresses although it was asked not to."""
-    if response.headers.get("content-encoding", "identity") == "identity":
+    if response.headers.get("content-encoding", "").lower() in ("", "identity"):
         return cast(httpx.AsyncByteStream, response.stream)  # what httpx adds on top would cost as much as our parsing
     return response.aiter_bytes()
 
@@ -457,10 +401,3 @@ def _shown(url: str) -> str:
     """An address as it may be shown: printable, without user, password and query."""
     bare = re.sub(r"//[^/]*@", "//", re.split(r"[?#]", url)[0])[:200]
     return "".join(char if char.isprintable() else "\ufffd" for char in bare)
-
-
-def _cause(error: BaseException | None, kind: type[E]) -> E | None:
-    """The first of a kind among an error and what led to it."""
-    while error is not None and not isinstance(error, kind):
-        error = error.__cause__ or error.__context__
-    return error

@@ -41,8 +41,8 @@ _TOKEN = re.compile(
     | "(?P<double>(?:[^"\\]++ | \\. | "(?!\s*(?:[,:}\]"] | /[/*] | \Z)))*+)"
     | '(?P<single>(?:[^'\\]++ | \\. | (?<=\w)'(?=\w))*+)'
     | “(?P<curly>(?:[^”\\]++ | \\.)*+)”
-    | (?P<number>-?(?:0|[1-9]\d*+)(?:\.\d++)?(?:[eE][+-]?\d++)?)(?![\w.+-])
-    | (?P<word>[^\W\d]\w*)
+    | (?P<number>-?(?:0|[1-9]\d*+)(?:\.\d++)?(?:[eE][+-]?\d++)?)(?=[\s,:}\]/]|\Z)
+    | (?P<word>[^\W\d]\w*+)(?=[\s,:}\]/]|\Z)
     """,
     re.VERBOSE | re.DOTALL,
 )
@@ -94,6 +94,7 @@ class Reading:
         try:
             while not self.complete:
                 self._read_token()
+            self.complete = not self.defect
         except _Unreadable as reason:
             self._give_up(reason)
 
@@ -103,7 +104,9 @@ class Reading:
             raise self._no_token()
         kind, content = str(token.lastgroup), token[str(token.lastgroup)]
         if kind == "space":
-            if not content.isspace() and content[0] == "/":
+            if content[0] == "/":
+                if '"' in content:
+                    raise _Unreadable(_UNCLEAR)  # a string that lost a quote, rather than a comment
                 self._take_liberty("a comment")
         elif kind == "mark" and content not in "{[":
             self._punctuation(content)
@@ -116,6 +119,8 @@ class Reading:
             elif kind == "mark":
                 self._begin(content)
             else:
+                if kind in _STRINGS:  # so the string before it has ended where it seemed to
+                    self._unsure = ""
                 self._add(self._scalar(kind, content))
                 self._expect, self._unsure = "comma", "member" if kind in _STRINGS else "comma"
         self.end = token.end()

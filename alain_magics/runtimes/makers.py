@@ -100,7 +100,7 @@ class Makers:
     def _needed_key(self, provider: Provider) -> Key | None:
         """Return a runtime's key; a hosted one must have one."""
         if provider.kind in ("openai", "anthropic", "ollama") and not provider.base_url:
-            raise NoRuntime(f"{provider.title} has no address.", " ".join(provider.steps))
+            raise NoRuntime(f"{provider.title} has no address.", provider.steps[1])
         key = self.key(provider)
         if key or not provider.key_variables or runs_here(provider):
             return key

@@ -40,6 +40,8 @@ GROUP = "alain_magics.runtimes"
 KEPT = 10.0
 """Seconds for which it is remembered what runs on this machine."""
 
+_BRIEFLY = 3  # runtimes whose steps an error tells
+
 
 class Runtimes:
     """All runtimes of a user.
@@ -117,16 +119,19 @@ class Runtimes:
         self.addresses.remove(name)
 
     async def models(self, name: str) -> list[ModelInfo]:
-        """List the models of one runtime, with what is known of each.
+        """List the models of one runtime, wherever it is; see :meth:`models_of`."""
+        await self._look_for(name)
+        return await self.models_of(self.get(name))
+
+    async def models_of(self, runtime: Runtime) -> list[ModelInfo]:
+        """List the models of a runtime, with what is known of each.
 
         :class:`~alain_magics.errors.NoRuntime` where it does not answer, and what it raises where it refuses.
         """
-        await self._look_for(name)
-        provider = self.provider(name)
         try:
-            return [describe(model) for model in await self.get(name).models()]
+            return [describe(model) for model in await runtime.models()]
         except Unreachable as error:
-            raise NoRuntime(error.what, " ".join(provider.steps).strip() or error.advice) from error
+            raise NoRuntime(error.what, steps_to(self.provider(runtime.name)) or error.advice) from error
 
     async def discover(self, *, fresh: bool = False) -> list[Found]:
         """Return what runs on this machine, the preferred first; ``fresh``: not as it was some seconds ago."""
@@ -254,14 +259,19 @@ def nothing_found(found: Sequence[Found]) -> NoRuntime:
     """Return the error for a machine where no model can be asked, with the steps to take."""
     if found:
         provider = found[0].provider
-        return NoRuntime(f"{provider.title} runs, but has no model to chat with.", " ".join(provider.steps))
-    return NoRuntime("No model runs on this machine.", "; ".join(first_steps()))
+        return NoRuntime(f"{provider.title} runs, but has no model to chat with.", steps_to(provider))
+    advice = [f"{provider.title}: {steps_to(provider)}" for provider in startable()[:_BRIEFLY]]
+    return NoRuntime("No model runs on this machine.", f"{'; '.join(advice)}; alain models names more ways.")
 
 
-def first_steps() -> list[str]:
-    """Return the two steps that lead to each runtime of this machine, a line for each."""
-    local = [provider for provider in PROVIDERS.values() if provider.local and provider.steps[0]]
-    return [f"{provider.title}: {' → '.join(step.rstrip('.') for step in provider.steps)}" for provider in local]
+def startable() -> list[Provider]:
+    """Return the presets of this machine that can be installed and started, the preferred first."""
+    return [provider for provider in PROVIDERS.values() if provider.local and provider.steps[0]]
+
+
+def steps_to(provider: Provider) -> str:
+    """Return the two steps that lead to a runtime that does not answer; empty where they are not known."""
+    return ", then: ".join(step.rstrip(".") for step in provider.steps if step)
 
 
 @cache

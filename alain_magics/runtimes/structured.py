@@ -28,7 +28,8 @@ LARGEST_BOUND = 500
 
 _BRACKET = re.compile(r"[{\[]")
 _PROSE_IN_BRACKETS = re.compile(r"""\[[^\[\]{}"]*+\]|\{[^\[\]{}"]*+\}""")
-_WITHIN_JSON = re.compile(r"""(?:["'”]\s{0,9}:|["'\d}\]]\s{0,9},)\s{0,99}\Z""")
+_WITHIN_JSON = re.compile(r"""(?:["'”]\s{0,9}:|["'\d}\]]\s{0,9},)\s{0,99}\Z|["'“]\Z""")
+_GOES_ON = re.compile(r"""\s*+(?:[}\]]\s*+)*+(?:["'“]|,\s*+["'“{\[]|[\w ]{1,60}["'”]\s*+:)""")
 _BOUNDS = {"minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties"}
 _REFUSED = set(
     "pattern multipleOf uniqueItems if then else not contains minContains maxContains propertyNames patternProperties"
@@ -72,7 +73,7 @@ def parse(text: str, schema: Mapping[str, Any]) -> Any:
 def salvage(text: str, schema: Mapping[str, Any] | None = None) -> Salvaged:
     """Return the JSON of an answer as far as it goes, and what is wrong with it; no text makes it raise.
 
-    Of several values the first that satisfies the schema is meant, else the longest.
+    Of several values the longest that satisfies the schema is meant, unless a longer one is cut.
     """
     found = Salvaged(None, complete=False, defect="there is no JSON in it")
     for body in _without_thinking(text):
@@ -148,23 +149,19 @@ def _salvage(text: str, schema: Mapping[str, Any] | None) -> Salvaged:
         return _checked(_strict(text), schema, ())
     except ValueError:
         pass
-    salvaged = []
+    whole: list[tuple[int, Salvaged]] = []
+    parts: list[tuple[int, Salvaged]] = []
     for reading in _readings(text):
-        if _WITHIN_JSON.search(text, max(0, reading.start - 128), reading.start):
-            found = Salvaged(None, complete=False, defect="it lacks its beginning")
-            length = len(text)
-        elif reading.complete and not reading.defect:
-            found = _checked(reading.value, schema, reading.liberties)
-            if found.complete and schema is not None:
-                return found
-            length = reading.end - reading.start
-        else:
-            found = Salvaged(reading.value, complete=False, defect=reading.defect)
-            length = len(text) - reading.start
-        salvaged.append((length, found))
-    if not salvaged:
+        if reading.complete:
+            whole.append((reading.end - reading.start, _checked(reading.value, schema, reading.liberties)))
+        else:  # what follows may belong to it
+            part = Salvaged(reading.value, complete=False, defect=reading.defect)
+            parts.append((0 if reading.value is None else len(text) - reading.start, part))
+    sound = [each for each in whole if each[1].complete]
+    candidates = (sound or whole) + parts
+    if not candidates:
         return Salvaged(None, complete=False, defect="there is no JSON in it")
-    return max(salvaged, key=lambda each: each[0])[1]
+    return max(candidates, key=lambda each: each[0])[1]
 
 
 def _checked(value: Any, schema: Mapping[str, Any] | None, liberties: Sequence[str]) -> Salvaged:
@@ -177,7 +174,7 @@ def _strict(text: str) -> Any:
     """Read a text that is nothing but sound JSON; ``ValueError`` for everything that needs a closer look."""
     value = from_json(text, allow_inf_nan=False)
     json.loads(text, object_pairs_hook=_unique, parse_float=_finite)
-    if LOST_BACKSLASH.search(text):
+    if isinstance(value, dict | list) and LOST_BACKSLASH.search(text):
         raise ValueError("an escape may be a lost backslash")
     return value
 
@@ -206,6 +203,10 @@ def _readings(text: str) -> Iterator[Reading]:
             if prose and (text[: prose.start()].strip() or text[prose.end() :].strip()):
                 end = prose.end()
                 continue
+        if _WITHIN_JSON.search(text, max(0, reading.start - 128), reading.start):
+            reading.value, reading.complete, reading.defect = None, False, "it lacks its beginning"
+        elif reading.complete and _GOES_ON.match(text, reading.end):
+            reading.complete, reading.defect = False, "it closes before its end"
         yield reading
         if not reading.complete:
             return  # what follows belongs to it

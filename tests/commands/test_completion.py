@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import statistics
 import sys
 import time
@@ -99,6 +100,43 @@ def test_a_module_that_was_just_written_is_offered_and_not_imported(plugin, fold
     assert "brand_new" not in sys.modules
 
 
+@pytest.fixture
+def known(folder: Path, monkeypatch: pytest.MonkeyPatch, private_data: Path) -> Path:
+    """A folder of a user who added a runtime, and where some models were found before."""
+    monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(folder / "config"))
+    (folder / "config").mkdir()
+    (folder / "config" / "alain-runtimes.toml").write_text('[lab]\nbase_url = "http://127.0.0.1:9/v1"\n')
+    names = ["lmstudio/openai/gpt-oss-20b", "ollama/qwen3:8b", "ollama/odd name; rm"]
+    (private_data / "models.json").write_text(json.dumps(names))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("use lm", ["lmstudio/openai/gpt-oss-20b"]),
+        ("use ollama/q", ["ollama/qwen3:8b"]),
+        ("use ollama/o", ["'ollama/odd name; rm'"]),
+        ("use open", ["openai/", "openrouter/"]),
+        ("use la", ["lab/"]),
+        ("use x ", []),
+        ("ask --model oll", ["ollama/qwen3:8b", "'ollama/odd name; rm'"]),
+        ("models --runtime op", ["openai", "openrouter"]),
+        ("models --runtime=la", ["--runtime=lab"]),
+        ("runtimes ", ["list", "add", "test", "remove"]),
+        ("runtimes test la", ["lab"]),
+        ("runtimes add x --kind ", ["openai", "anthropic", "ollama"]),
+    ],
+)
+def test_models_and_runtimes_are_offered_by_name(known: Path, line: str, expected: list[str]):
+    assert offered(line, known) == expected
+
+
+def test_a_mistake_in_the_users_file_offers_nothing(known: Path):
+    (known / "config" / "alain-runtimes.toml").write_text("[lab")
+    assert offered("use ", known) == []
+
+
 @settings(deadline=None)
 @given(st.text(st.sampled_from("everything --levl=low -o 'x\"\\ ./_") | st.characters()), st.integers(0, 50))
 @example("everything 'x\\", 14)
@@ -110,9 +148,13 @@ def test_no_line_breaks_it(line: str, cursor: int):
 
 
 @pytest.mark.parametrize(
-    "line", ["", "ge", "everything ", "everything --", "everything stat", "everything --out-file "]
+    "line",
+    ["", "ge", "everything ", "everything --", "everything stat", "everything --out-file ", "use ", "runtimes test "],
 )
-def test_after_the_first_time_it_takes_milliseconds(plugin, folder: Path, line: str):
+def test_after_the_first_time_it_takes_milliseconds(plugin, folder: Path, private_data: Path, line: str):
+    (private_data / "models.json").write_text(
+        json.dumps([f"openrouter/maker/model-{number}" for number in range(1000)])
+    )
     complete(line, len(line), folder)
     seconds = []
     for _ in range(21):

@@ -43,7 +43,18 @@ def test_every_model_has_a_line_with_what_is_known_and_one_with_what_it_is_for(w
     heading = ["model", "family", "parameters", "context", "stored as", "tools", "size", "loaded"]
     assert [name for name in heading if name in lines[0]] == heading
     first = lines[1].split()
-    assert first == ["*", "lmstudio/openai/gpt-oss-20b", "gpt-oss", "20B", "131,072", "MXFP4", "yes", "12.1", "GB", "yes"]
+    assert first == [
+        "*",
+        "lmstudio/openai/gpt-oss-20b",
+        "gpt-oss",
+        "20B",
+        "131,072",
+        "MXFP4",
+        "yes",
+        "12.1",
+        "GB",
+        "yes",
+    ]
     assert lines[2].strip() == "Open weights; reasons with an effort that can be chosen"
     assert any(line.split()[:2] == ["ollama/qwen3:8b", "Qwen3"] for line in lines)
     assert "* the default: lmstudio/openai/gpt-oss-20b" in lines

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from alain_magics.cli import main
 from alain_magics.commands.base import Progress
-from alain_magics.errors import KeyMissing, NoRuntime, Refused, UnknownModel, UsageError
+from alain_magics.errors import KeyMissing, KeyRefused, NoRuntime, Refused, UnknownModel, UsageError
 from alain_magics.settings import configured
-from alain_magics.workspace import Workspace, open_workspace
+from alain_magics.workspace import Workspace
 from tests.commands.asked import done, invoke, machine
+from tests.conftest import require
+from tests.peers.llama_server import binary, llama_server
 from tests.peers.pages import answering
 from tests.peers.recorded import Peer, recorded
 
@@ -33,10 +37,12 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, peer: Peer) -> It
 
 
 @pytest.fixture
-def project(workspace: Workspace) -> Workspace:
-    """The same, within a project that has settings and a comment."""
-    (workspace.folder / "alain.toml").write_text("# ours\nitem_seconds = 3 # long\n")
-    return open_workspace(workspace.folder)
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, peer: Peer) -> Iterator[Workspace]:
+    """A folder of a project that has settings and a comment, on the same machine."""
+    (tmp_path / "alain.toml").write_text("# ours\nitem_seconds = 3 # long\n")
+    places = {name: peer.url(name) for name in ("lmstudio", "ollama")}
+    with machine(tmp_path, monkeypatch, **places) as workspace:
+        yield workspace
 
 
 def loaded(workspace: Workspace, name: str) -> bool:
@@ -113,29 +119,29 @@ def test_a_model_that_cannot_be_asked_is_not_kept(workspace: Workspace, name: st
     assert configured == {}
 
 
-def test_a_hosted_model_that_is_not_listed_is_kept_with_a_remark(
-    workspace: Workspace, peer: Peer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from alain_magics.runtimes import registry
-    from alain_magics.runtimes.providers import PROVIDERS
-
-    monkeypatch.setenv("TOGETHER_API_KEY", "sk-of-nobody")
-    hosted = PROVIDERS["together"].at(peer.url("together") + "/v1")
-    monkeypatch.setattr(registry, "runs_here", lambda provider: provider.local and provider.name != "together")
-    monkeypatch.setattr("alain_magics.commands.use.runs_here", lambda provider: provider.name != "together")
-    monkeypatch.setattr("alain_magics.runtimes.addresses.PROVIDERS", {**PROVIDERS, "together": hosted})
-    end = done(workspace, "use", name="together/openai/gpt-oss-21b", interactive_kernel=True)
-    assert end.data["model"] == "together/openai/gpt-oss-21b"
-    assert end.data["note"] == "Together does not list it. Did you mean 'openai/gpt-oss-20b'?"
+def test_a_hosted_model_that_is_not_listed_is_kept_with_a_remark(workspace: Workspace, peer: Peer) -> None:
+    elsewhere = peer.url("vllm").replace("127.0.0.1", "127.1")  # which is not known as this machine's address
+    workspace.runtimes.add("work", f"{elsewhere}/v1")
+    end = done(workspace, "use", name="work/Qwen/Qwen3-9B", interactive_kernel=True)
+    assert end.data["model"] == configured["model"] == "work/Qwen/Qwen3-9B"
+    assert end.data["note"] == "work does not list it. Did you mean 'Qwen/Qwen3-8B'?"
 
 
-@pytest.mark.parametrize("pages", [{}, {"/v1/models": (200, "<html>")}, {"/v1/models": (403, "{}")}])
+@pytest.mark.parametrize("pages", [{}, {"/v1/models": (200, "<html>")}, {"/v1/models": (405, "{}")}])
 def test_any_name_is_kept_where_the_runtime_does_not_list_models(workspace: Workspace, pages: dict) -> None:
     with answering(pages) as url:
         workspace.runtimes.add("work", f"{url}/v1")
         end = done(workspace, "use", name="work/mine", interactive_kernel=True)
     assert configured["model"] == "work/mine"
     assert "this name was not checked" in end.text
+
+
+def test_a_key_that_is_refused_is_told(workspace: Workspace) -> None:
+    with answering({"/v1/models": (401, "{}")}) as url:
+        workspace.runtimes.add("work", f"{url}/v1")
+        with pytest.raises(KeyRefused):
+            done(workspace, "use", name="work/mine", interactive_kernel=True)
+    assert configured == {}
 
 
 def test_preloading_loads_the_model_and_says_how_long_it_took(workspace: Workspace) -> None:
@@ -164,7 +170,29 @@ def test_unloading_goes_with_nothing_else(workspace: Workspace) -> None:
         done(workspace, "use", name="vllm", unload=True, preload=True)
 
 
-def test_a_real_model_is_found_and_used(workspace: Workspace, llama: Callable) -> None:
-    workspace.runtimes.add("llamacpp", llama("tiny-chatml").url + "/v1")
-    end = done(workspace, "use", name="llamacpp", preload=True, interactive_kernel=True)
+def test_a_real_model_is_found_and_used(workspace: Workspace, shared: Path, tmp_path: Path) -> None:
+    require(binary(), "reason: llama-server is not built; set ALAIN_LLAMA_SERVER to it")
+    with llama_server(shared / "fixtures" / "models" / "tiny-chatml.gguf", tmp_path / "log") as server:
+        workspace.runtimes.add("llamacpp", f"{server.url}/v1")
+        end = done(workspace, "use", name="llamacpp", preload=True, interactive_kernel=True)
     assert end.data["model"] == configured["model"] == "llamacpp/tiny-chatml"
+
+
+def test_the_magic_counts_for_its_kernel_and_the_shell_keeps_a_file(workspace: Workspace, shell) -> None:
+    assert "in this notebook" in repr(shell.run_line_magic("alain", "use scripted/echo"))
+    assert configured == {"model": "scripted/echo"}
+    assert main(["use", "scripted/count"]) == 0
+    assert tomllib.loads((workspace.folder / "config" / "alain.toml").read_text()) == {"model": "scripted/count"}
+
+
+def test_what_was_recorded_can_be_used_where_its_runtime_is_missing(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (workspace.folder / "runs" / "1" / "meta" / "cell").mkdir(parents=True)
+    recorded = {"keys": [], "model": "tiny-chatml", "runtime": "llamacpp", "interrupted": False}
+    (workspace.folder / "runs" / "1" / "meta" / "cell" / "turn.json").write_text(json.dumps(recorded))
+    monkeypatch.setenv("ALAIN_REPLAY", "runs")
+    done(workspace, "use", name="llamacpp/tiny-chatml", preload=True, interactive_kernel=True)
+    assert configured["model"] == "llamacpp/tiny-chatml"
+    with pytest.raises(UnknownModel, match=r"llama\.cpp has no model 'another'"):
+        done(workspace, "use", name="llamacpp/another")

@@ -10,14 +10,15 @@ import json
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 
 import httpx
 
 from alain_magics.errors import AlainError
 from alain_magics.runtimes.base import ChatRequest, Message
-from alain_magics.runtimes.http import Deadlines, Http, Pool
+from alain_magics.runtimes.deadlines import Deadlines
+from alain_magics.runtimes.http import Http, Pool
 from alain_magics.runtimes.openai import OpenAIRuntime
 from alain_magics.runtimes.providers import Provider
 from alain_magics.runtimes.turn import Turn, TurnOptions
@@ -27,7 +28,8 @@ HANG = 2.0
 """Seconds after which a stream counts as one that hangs."""
 
 SILENCE = 1.0
-AT_ONCE = 50
+AT_ONCE, BUSY = 60, 8
+"""Streams at once, and those among them that are not just silent: more would wait for each other's computing."""
 
 
 @dataclass
@@ -121,10 +123,13 @@ async def fuzz(numbers: Iterable[int], *, seed: int = 0, served: bool = False) -
     """Run streams through the turn, many at once, and return what has become of them, by operator."""
     outcomes: dict[str, Outcomes] = {}
     waiting = iter(numbers)
+    busy = asyncio.Semaphore(BUSY)
 
     async def work(http: Http) -> None:
         for number in waiting:
-            await _one(number, seed, http, outcomes)
+            stream = mutated(number, seed)
+            async with nullcontext() if stream.ending == "silent" else busy:
+                await _one(number, stream, http, outcomes.setdefault(stream.operator, Outcomes()))
 
     async def work_all(pool: Pool, url: str) -> None:
         http = Http(pool, Provider("fuzz", "Fuzz", "openai", url), None, Deadlines(5, SILENCE, SILENCE))
@@ -141,9 +146,8 @@ async def fuzz(numbers: Iterable[int], *, seed: int = 0, served: bool = False) -
     return outcomes
 
 
-async def _one(number: int, seed: int, http: Http, outcomes: dict[str, Outcomes]) -> None:
+async def _one(number: int, stream: Stream, http: Http, entry: Outcomes) -> None:
     """Run one stream, and note what it has become."""
-    stream = mutated(number, seed)
     request = ChatRequest(str(number), (Message("user", "Answer."),))
     turn = Turn(OpenAIRuntime(http.provider, http), request, options=TurnOptions(retries=0))
     kind, fault = "answer", ""
@@ -168,7 +172,6 @@ async def _one(number: int, seed: int, http: Http, outcomes: dict[str, Outcomes]
         fault = fault or f"{kind}: {answer.text!r} is not {stream.text!r}"
     if stream.kept is not None and not answer.text.startswith(stream.kept):
         fault = fault or f"{kind}: {answer.text!r} does not keep {stream.kept!r}"
-    entry = outcomes.setdefault(stream.operator, Outcomes())
     entry.streams += 1
     entry.answerable += stream.answerable
     entry.exact += exact

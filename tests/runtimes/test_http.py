@@ -36,7 +36,8 @@ from alain_magics.errors import (
     Unreachable,
 )
 from alain_magics.keys import Key
-from alain_magics.runtimes.http import CONNECTIONS, DRAIN, Deadlines, Http, Pool
+from alain_magics.runtimes.deadlines import DRAIN, Deadlines
+from alain_magics.runtimes.http import CONNECTIONS, Http, Pool
 from alain_magics.runtimes.providers import Provider
 from alain_magics.runtimes.sse import SseDecoder
 from tests.conftest import require
@@ -44,6 +45,7 @@ from tests.peers.misbehaving import MODEL, TEXT, Peer, start
 from tests.runtimes.contract import Run
 
 SECRET = "sk-canary-0123456789abcdef"
+PATIENT = Deadlines(connect=5, first=5, silence=5)
 QUICK = Deadlines(connect=0.3, first=0.3, silence=0.3)
 HOSTED = "127.1"  # an address of this machine that does not look like one
 BODY = {"model": MODEL, "stream": True, "messages": []}
@@ -62,7 +64,7 @@ Connect = Callable[..., Http]
 def connect(pool: Pool) -> Connect:
     """Makes the HTTP of a provider at an address."""
 
-    def connect(url: str, *, auth: Any = "none", deadlines: Deadlines = QUICK, **options: Any) -> Http:
+    def connect(url: str, *, auth: Any = "none", deadlines: Deadlines = PATIENT, **options: Any) -> Http:
         steps = ("Install it.", "Start it.") if "127.0.0.1" in url else ("", "")
         provider = Provider("quirky", "Quirky", "openai", url, ("QUIRKY_KEY",), auth=auth, steps=steps, **options)
         key = Key(SECRET, "QUIRKY_KEY", [provider.host]) if auth != "none" else None
@@ -94,7 +96,7 @@ def text_of(chunk: Any) -> str:
 async def failure_of(work: Awaitable[Any]) -> ModelError:
     """The error that the work ends with, within seconds."""
     try:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(10):
             await work
     except ModelError as error:
         return error
@@ -168,8 +170,8 @@ def test_nobody_waits_for_a_server_that_does_not_end_a_complete_stream(
     run: Run, connect: Connect, peer: Peer, mode: str
 ) -> None:
     began = time.monotonic()
-    assert run(read(connect(peer.url(mode), deadlines=Deadlines()))) == TEXT
-    assert time.monotonic() - began < DRAIN + 0.2
+    assert run(read(connect(peer.url(mode)))) == TEXT
+    assert time.monotonic() - began < DRAIN + 1
 
 
 def test_what_breaks_after_the_content_is_complete_does_no_harm(run: Run, connect: Connect, peer: Peer) -> None:
@@ -197,9 +199,9 @@ def test_the_media_type_is_known_before_the_content(run: Run, connect: Connect, 
 @pytest.mark.parametrize("mode", ["silence", "slow-head", "informed", "keep-alives-only", "stall=0", "stall=150"])
 def test_the_first_content_has_a_deadline(run: Run, connect: Connect, peer: Peer, mode: str) -> None:
     began = time.monotonic()
-    error = run(failure_of(read(connect(peer.url(mode)))))
+    error = run(failure_of(read(connect(peer.url(mode), deadlines=QUICK))))
     assert isinstance(error, TimedOut)
-    assert QUICK.first <= time.monotonic() - began < QUICK.first + 0.3
+    assert QUICK.first <= time.monotonic() - began < QUICK.first + 1
     assert "first_token_seconds" in error.advice
 
 
@@ -209,14 +211,14 @@ def test_silence_within_an_answer_has_a_deadline_and_what_came_is_kept(run: Run,
     error = run(failure_of(read(connect(peer.url("stall=800"), deadlines=Deadlines(1, 9, 0.3)), received)))
     assert isinstance(error, TimedOut)
     assert not error.retryable
-    assert 0.3 <= time.monotonic() - began < 0.6
+    assert 0.3 <= time.monotonic() - began < 1.3
     assert "silence_seconds" in error.advice
     assert received
     assert TEXT.startswith("".join(received))
 
 
 def test_slow_content_is_no_silence(run: Run, connect: Connect, peer: Peer) -> None:
-    assert run(read(connect(peer.url("delay=0.1")))) == TEXT
+    assert run(read(connect(peer.url("delay=0.1"), deadlines=Deadlines(1, 1, 0.7)))) == TEXT
 
 
 def test_the_time_that_the_reader_takes_is_no_silence(run: Run, connect: Connect, peer: Peer) -> None:
@@ -238,7 +240,7 @@ def test_the_time_that_the_reader_takes_is_no_silence(run: Run, connect: Connect
 def test_a_whole_answer_has_a_deadline(run: Run, connect: Connect, peer: Peer, mode: str) -> None:
     began = time.monotonic()
     assert isinstance(run(failure_of(connect(peer.url(mode)).get("/models", deadline=0.2))), TimedOut)
-    assert 0.2 <= time.monotonic() - began < 0.5
+    assert 0.2 <= time.monotonic() - began < 1.2
 
 
 def test_a_whole_answer_that_dribbles_has_one_too(run: Run, connect: Connect) -> None:
@@ -268,7 +270,7 @@ def test_a_connection_has_a_deadline(run: Run, connect: Connect) -> None:
         began = time.monotonic()
         error = run(failure_of(http.get("/models")))
         assert isinstance(error, TimedOut)
-        assert time.monotonic() - began < 0.6
+        assert time.monotonic() - began < 1.2
         assert "Start it." in error.advice
 
 
@@ -336,7 +338,7 @@ def test_each_failure_is_typed_and_advises(
 def test_whole_answers_fail_the_same_way(
     run: Run, connect: Connect, peer: Peer, mode: str, kind: type[ModelError]
 ) -> None:
-    error = run(failure_of(connect(peer.url(mode), deadlines=Deadlines(1, 4, 4)).post("/chat/completions", {})))
+    error = run(failure_of(connect(peer.url(mode)).post("/chat/completions", {})))
     assert type(error) is kind
     assert error.advice
 
@@ -605,7 +607,7 @@ def shown(error: BaseException) -> str:
     redirect=127.0.0.1:1 status=500 status=401 echo-key not-json""".split(),
 )
 def test_no_error_shows_the_key(run: Run, connect: Connect, peer: Peer, mode: str, auth: str) -> None:
-    http = connect(peer.url(mode), auth=auth)
+    http = connect(peer.url(mode), auth=auth, deadlines=QUICK)
     for work in (read(http), http.post("/chat/completions", BODY)):
         error = run(anything(work))
         assert error is None or SECRET not in shown(error)
@@ -668,7 +670,7 @@ async def settled(peer: Peer, count: int) -> bool:
 def test_a_cancelled_request_closes_its_connection_at_once(run: Run, connect: Connect, peer: Peer, mode: str) -> None:
     async def cancelled() -> float:
         before = (await asyncio.to_thread(peer.seen))["open"]
-        task = asyncio.create_task(read(connect(peer.url(mode), deadlines=Deadlines())))
+        task = asyncio.create_task(read(connect(peer.url(mode))))
         await asyncio.sleep(0.1)
         assert await settled(peer, before + 1)
         began = time.monotonic()
@@ -679,12 +681,12 @@ def test_a_cancelled_request_closes_its_connection_at_once(run: Run, connect: Co
         assert await settled(peer, before)
         return elapsed
 
-    assert run(cancelled()) < 0.05
+    assert run(cancelled()) < 0.2
 
 
 def test_a_cancellation_counts_even_when_a_deadline_passes_with_it(run: Run, connect: Connect, peer: Peer) -> None:
     async def cancelled() -> bool:
-        task = asyncio.create_task(read(connect(peer.url("stall=300"))))
+        task = asyncio.create_task(read(connect(peer.url("stall=300"), deadlines=QUICK)))
         await asyncio.sleep(0.1)
         time.sleep(QUICK.first)  # the deadline has passed when the loop looks again
         task.cancel()
@@ -709,7 +711,7 @@ def test_a_reader_that_leaves_closes_the_connection(run: Run, connect: Connect, 
 def test_a_hundred_streams_at_once_stay_apart_and_leak_nothing(
     run: Run, pool: Pool, connect: Connect, peer: Peer
 ) -> None:
-    http = connect(peer.url("echo,delay=0.002"), deadlines=Deadlines())
+    http = connect(peer.url("echo,delay=0.002"))
     texts = [f"{number} " * 20 for number in range(100)]
 
     async def ask(text: str) -> str:
@@ -738,7 +740,7 @@ def test_failing_and_cancelled_streams_leak_nothing(run: Run, pool: Pool, connec
 
     async def all_of_them() -> tuple[int, int]:
         before = open_sockets()
-        tasks = [asyncio.create_task(anything(read(connect(peer.url(mode))))) for mode in modes * 5]
+        tasks = [asyncio.create_task(anything(read(connect(peer.url(mode), deadlines=QUICK)))) for mode in modes * 5]
         await asyncio.sleep(0.1)
         for task in tasks[::2]:
             task.cancel()
@@ -753,27 +755,19 @@ def test_failing_and_cancelled_streams_leak_nothing(run: Run, pool: Pool, connec
     assert finally_left == 0
 
 
-@pytest.mark.parametrize("mode", ["good", "silence"])
-def test_requests_cancelled_at_any_moment_cost_later_ones_no_connection(
-    run: Run, pool: Pool, connect: Connect, peer: Peer, mode: str
-) -> None:
-    async def cancel_many() -> tuple[list[str], int]:
+def test_a_request_cancelled_at_any_step_leaves_no_connection_behind(run: Run, connect: Connect, peer: Peer) -> None:
+    async def cancel_many() -> int:
         before = open_sockets()
-        http = connect(peer.url(mode), deadlines=Deadlines())
-        for _ in range(4):
-            tasks = [asyncio.create_task(read(http)) for _ in range(CONNECTIONS)]
-            for task in tasks:
-                await asyncio.sleep(0)  # so that each is cancelled at another step
+        http = connect(peer.url("close"))
+        for steps in [*range(1, 60)] * 5:
+            task = asyncio.create_task(anything(read(http)))
+            for _ in range(steps):
                 await asyncio.sleep(0)
-                task.cancel()
-            await asyncio.wait(tasks)
-        left = open_sockets() - before
-        good = connect(peer.url(), deadlines=Deadlines(2, 2, 2))
-        return await asyncio.gather(*(read(good) for _ in range(CONNECTIONS))), left
+            task.cancel()
+            await asyncio.wait([task])
+        return open_sockets() - before
 
-    answers, left = run(cancel_many())
-    assert answers == [TEXT] * CONNECTIONS
-    assert left <= CONNECTIONS
+    assert run(cancel_many()) == 0
 
 
 def test_a_client_is_given_to_no_more_streams_than_it_has_connections(run: Run, pool: Pool) -> None:

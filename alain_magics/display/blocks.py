@@ -74,29 +74,29 @@ def _parser() -> MarkdownIt:
 def _cut(source: str, tokens: list[Token]) -> tuple[int, str]:
     """Where the part ends (0: nowhere yet), and what must stand before the rest."""
     lines = [0, *accumulate(len(line) + 1 for line in source.split("\n"))]
-    tops = [token for token in tokens if token.level == 0 and token.map]
-    ends = [at for token in tops if _LEAST <= (at := _start(token, lines)) <= HARD]
+    blocks = [token for token in tokens if token.map]
+    ends = [at for token in blocks if token.level == 0 and _LEAST <= (at := _start(token, lines)) <= HARD]
     if ends:
         return ends[-1], ""
-    if len(source) <= HARD:
-        return 0, ""
-    return _cut_within([token for token in tops if _start(token, lines) < _LEAST][-1], source, tokens, lines)
+    return _cut_within(source, blocks, lines) if len(source) > HARD else (0, "")
 
 
-def _cut_within(block: Token, source: str, tokens: list[Token], lines: list[int]) -> tuple[int, str]:
+def _cut_within(source: str, blocks: list[Token], lines: list[int]) -> tuple[int, str]:
     """The same for a block that is too long: at an item or a line, else at a space."""
-    items = [_start(token, lines) for token in tokens if token.type == "list_item_open" and token.level == 1]
+    items = [_start(block, lines) for block in blocks if block.type == "list_item_open" and block.level == 1]
     items = [at for at in items if HARD // 2 <= at <= HARD]
     if items:
         return items[-1], ""
     at = source.rfind("\n", HARD // 2, HARD) + 1 or source.rfind(" ", HARD // 2, HARD) + 1 or HARD
     at += len(source[at:]) - len(source[at:].lstrip("\n"))
     beginning = ""
-    if block.type == "table_open" and block.map:  # the names of the columns
-        beginning = source[_start(block, lines) : lines[block.map[0] + 2]]
-    last = [token for token in tokens if token.map and _start(token, lines) < at][-1]
-    if last.type == "fence" and (at < _end(last, lines) or not _closed(last, source, lines)):
-        beginning = _opening(last, source[_start(last, lines) :])
+    before = [block for block in blocks if _start(block, lines) < at]
+    for block in before[-1:]:
+        if block.type == "fence" and (at < _end(block, lines) or not _closed(block, source, lines)):
+            beginning = _opening(block, source[_start(block, lines) :])
+    for block in [block for block in before if block.level == 0][-1:]:
+        if block.type == "table_open" and block.map:  # the names of the columns
+            beginning = source[lines[block.map[0]] : lines[block.map[0] + 2]]
     return at, beginning if len(beginning) < _LEAST else ""
 
 

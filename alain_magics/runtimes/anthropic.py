@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 import re
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Iterator, Mapping
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -94,7 +94,7 @@ class AnthropicRuntime:
         context = info.context or count(entry, "max_input_tokens") or None
         return replace(info, context=context, description=info.description or plain(text(entry, "display_name")[:80]))
 
-    async def stream(self, request: ChatRequest) -> AsyncIterator[Event]:
+    async def stream(self, request: ChatRequest) -> AsyncGenerator[Event, None]:
         """Ask, and yield the answer as it comes, ``Finished`` last."""
         answer_tool = ANSWER_TOOL if request.schema is not None else ""
         asking = True

@@ -30,7 +30,6 @@ from alain_magics.errors import (
     ServerFailed,
     Unreachable,
 )
-from alain_magics.text import plain
 
 LONGEST_WAIT = 60.0
 """Seconds that a server may make us wait before the next attempt."""
@@ -147,6 +146,8 @@ def _words(value: object) -> str:
     if re.match(r"\s*<", text):
         title = re.search(r"<title[^>]*>([^<]*)", text, re.IGNORECASE)
         text = title[1] if title else ""
+    from alain_magics.text import plain  # rarely needed: failures are rare
+
     return " ".join(plain(text).split())
 
 

@@ -32,7 +32,7 @@ __all__ = ["CONNECTIONS", "Deadlines", "Http", "Incoming", "Pool", "Shard"]
 
 T = TypeVar("T")
 
-CONNECTIONS = 25
+CONNECTIONS = 8
 """Connections a client, and so streams at once before another client is made."""
 
 KEPT = 60.0

@@ -11,7 +11,7 @@ import codecs
 import contextlib
 import threading
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import aclosing
 from pathlib import Path
 from typing import Any, TypeVar
@@ -54,7 +54,7 @@ class LocalRuntime:
 
         return await asyncio.to_thread(read)
 
-    async def stream(self, request: ChatRequest) -> AsyncIterator[Event]:
+    async def stream(self, request: ChatRequest) -> AsyncGenerator[Event, None]:
         """Answer in the model's own markup: channels are parsed by the turn.
 
         Raises :class:`~alain_magics.errors.Refused` and what derives from it.

@@ -10,7 +10,7 @@ Source: ``docs/api.md``, ``api/types.go`` and ``server/routes.go`` of Ollama.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Iterator
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -120,7 +120,7 @@ class OllamaRuntime:
             kind="chat" if not can or "completion" in can else "embedding" if "embedding" in can else "other",
         )
 
-    async def stream(self, request: ChatRequest) -> AsyncIterator[Event]:
+    async def stream(self, request: ChatRequest) -> AsyncGenerator[Event, None]:
         """Ask, and yield the answer as it comes, ``Finished`` last."""
         prompt = estimate_request(request)
         if request.context_tokens is None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import replace
 from urllib.parse import urlsplit
 
@@ -25,7 +25,6 @@ from alain_magics.errors import (
 from alain_magics.runtimes.base import ChatRequest, Event, HttpCall, ModelInfo
 from alain_magics.runtimes.http import Http
 from alain_magics.runtimes.openai_body import Attempt, Manners, manners_of
-from alain_magics.runtimes.openai_models import models_of
 from alain_magics.runtimes.openai_stream import ChatParser
 from alain_magics.runtimes.providers import Provider
 
@@ -50,6 +49,8 @@ class OpenAIRuntime:
 
     async def models(self) -> list[ModelInfo]:
         """List the models, with the details of the server's own list where it has one."""
+        from alain_magics.runtimes.openai_models import models_of  # not needed for asking
+
         for path in self._provider.capabilities.native.models:
             try:
                 found = models_of(self.name, await self._root.get(self._path(path)))
@@ -61,7 +62,7 @@ class OpenAIRuntime:
                 return found
         return models_of(self.name, await self._http.get(self._path("/models")))
 
-    async def stream(self, request: ChatRequest) -> AsyncIterator[Event]:
+    async def stream(self, request: ChatRequest) -> AsyncGenerator[Event, None]:
         """Ask, and yield the answer; what the server refuses of the body is changed and asked again."""
         attempt = self._attempt(request)
         while True:

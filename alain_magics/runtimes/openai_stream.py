@@ -24,7 +24,6 @@ from alain_magics.runtimes.base import (
 )
 from alain_magics.runtimes.failures import failure
 from alain_magics.runtimes.sse import SseDecoder
-from alain_magics.text import plain
 
 REASONING_FIELDS = ("reasoning_content", "reasoning")
 """Where servers put what a model thinks."""
@@ -364,7 +363,12 @@ def _count(values: Any, name: str) -> int:
 
 def _line(name: str) -> str:
     """A name that the server gives, fit for one line."""
-    return " ".join(plain(name[:100]).split())
+    name = name[:100]
+    if name.isprintable():
+        return name
+    from alain_magics.text import plain
+
+    return " ".join(plain(name).split())
 
 
 def same_model(asked: str, answered: str) -> bool:

@@ -22,7 +22,7 @@ import asyncio
 import itertools
 import json
 import re
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, Iterable
 from dataclasses import asdict, dataclass
 
 from alain_magics import errors
@@ -84,7 +84,7 @@ class ScriptedRuntime:
             for model, description in MODELS.items()
         ]
 
-    async def stream(self, request: ChatRequest) -> AsyncIterator[Event]:
+    async def stream(self, request: ChatRequest) -> AsyncGenerator[Event, None]:
         """Do what the last message says."""
         script = _read(request)
         pace = float(request.extra.get("pace", self._pace))
@@ -147,7 +147,7 @@ class ReplayRuntime:
         models = await asyncio.to_thread(self._recordings.models)
         return [ModelInfo(model, self.name, loaded=True, description="Recorded answers") for model in models]
 
-    async def stream(self, request: ChatRequest) -> AsyncIterator[Event]:
+    async def stream(self, request: ChatRequest) -> AsyncGenerator[Event, None]:
         """Yield what was recorded, usage included, and end as it ended.
 
         Raises :class:`~alain_magics.errors.Refused` where the question was never recorded.

@@ -12,19 +12,17 @@ import re
 from alain_magics.runtimes.base import ChatRequest
 
 _MESSAGE = 4  # tokens around each message in the usual templates
-_IDEOGRAPHS = re.compile(
-    "[\u1100-\u11ff\u2e80-\u9fff\ua960-\ua97f\uac00-\ud7ff\uf900-\ufaff\uff00-\uffef\U00020000-\U0003ffff]"
-)
-_OTHER = re.compile("[^\x00-\x7f]")
-_WORD = re.compile(r"[A-Za-z]+|\d{1,3}|[^\sA-Za-z\d]")
+_IDEOGRAPHS = "[\u1100-\u11ff\u2e80-\u9fff\ua960-\ua97f\uac00-\ud7ff\uf900-\ufaff\uff00-\uffef\U00020000-\U0003ffff]"
+_OTHER = "[^\x00-\x7f]"
+_WORD = r"[A-Za-z]+|\d{1,3}|[^\sA-Za-z\d]"
 
 
 def estimate_tokens(text: str) -> int:
     """Estimate how many tokens a text is, rounded up."""
-    ideographs = len(_IDEOGRAPHS.findall(text))
-    others = len(_OTHER.findall(text)) - ideographs
+    ideographs = len(re.findall(_IDEOGRAPHS, text))
+    others = len(re.findall(_OTHER, text)) - ideographs
     count = 0.8 * ideographs + 0.5 * others
-    for word in _WORD.findall(_OTHER.sub(" ", text)):
+    for word in re.findall(_WORD, re.sub(_OTHER, " ", text)):
         count += 1 if len(word) <= 7 else len(word) / 5.5
     return int(count + 0.999)
 

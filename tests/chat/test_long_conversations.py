@@ -20,7 +20,7 @@ def test_prompts_stay_within_the_window_and_memory_does_not_grow(weights: Path, 
     assert len(figures.turns) == 20
     assert 0 < figures.longest <= figures.limit
     assert figures.growth <= LARGER
-    assert sum(turn.cached for turn in figures.turns) > 0.5 * sum(turn.prompt for turn in figures.turns)
+    assert sum(turn.cached for turn in figures.turns) > 0.3 * sum(turn.prompt for turn in figures.turns)
 
 
 @pytest.mark.parametrize(

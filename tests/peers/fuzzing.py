@@ -160,7 +160,7 @@ async def _one(number: int, stream: Stream, http: Http, entry: Outcomes) -> None
         if not error.advice or len(str(error)) > 400:
             fault = f"bad message: {error}"
         if "sent what it should not" in error.what:  # what the turn says of exceptions that nobody expected
-            fault = error.what
+            fault = f"untyped: {error.what}"
     except Exception as error:
         fault = kind = f"untyped {type(error).__name__}"
     if time.monotonic() - began > HANG:

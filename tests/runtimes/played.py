@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, Iterable
 from typing import Any
 
 from alain_magics.runtimes.base import ChatRequest, Event, HttpCall, Message, ModelInfo
@@ -22,7 +22,7 @@ class Played:
     async def models(self) -> list[ModelInfo]:
         return [ModelInfo("model", self.name)]
 
-    async def stream(self, request: ChatRequest) -> AsyncIterator[Event]:
+    async def stream(self, request: ChatRequest) -> AsyncGenerator[Event, None]:
         self.asked.append(request)
         try:
             for event in self._attempts[len(self.asked) - 1]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
+from alain_magics.runtimes.openai_stream import ChatParser
 from tests.peers.fuzzing import Outcomes, fuzz
 from tests.peers.mutations import OPERATORS, mutated
 from tests.runtimes.contract import Run
@@ -23,6 +26,15 @@ def test_no_mutation_makes_a_stream_hang_or_fail_untyped_and_what_can_be_answere
 
 def test_it_is_the_same_through_a_socket(run: Run) -> None:
     assert wrong(run(fuzz(range(200), seed=8, served=True))) == []
+
+
+def test_an_error_that_nobody_expected_would_be_found(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: Any) -> Any:
+        raise KeyError("choices")
+
+    monkeypatch.setattr(ChatParser, "feed", broken)
+    assert all("untyped" in each for each in wrong(run(fuzz(range(10)))))
+    assert len(wrong(run(fuzz(range(10))))) == 10
 
 
 @pytest.mark.parametrize("number", range(len(OPERATORS)))

@@ -63,7 +63,7 @@ TURN = (
     + """
 from alain_magics.runtimes.base import ChatRequest, Message
 from alain_magics.runtimes.http import Http, Pool
-from alain_magics.runtimes.openai import OpenAIRuntime
+from alain_magics.runtimes.openai.runtime import OpenAIRuntime
 from alain_magics.runtimes.providers import Provider
 from alain_magics.runtimes.turn import Turn
 async def main():
@@ -119,7 +119,7 @@ import asyncio, json, statistics, sys, time, socket
 from urllib.parse import urlsplit
 from alain_magics.runtimes.base import ChatRequest, Message
 from alain_magics.runtimes.http import Http, Pool
-from alain_magics.runtimes.openai import OpenAIRuntime
+from alain_magics.runtimes.openai.runtime import OpenAIRuntime
 from alain_magics.runtimes.providers import Provider
 from alain_magics.runtimes.turn import Turn
 base, repeats = sys.argv[1], int(sys.argv[2])
@@ -160,7 +160,7 @@ THROUGHPUT = """
 import asyncio, json, sys, time
 from alain_magics.runtimes.base import ChatRequest, Message
 from alain_magics.runtimes.http import Http, Pool
-from alain_magics.runtimes.openai import OpenAIRuntime
+from alain_magics.runtimes.openai.runtime import OpenAIRuntime
 from alain_magics.runtimes.providers import Provider
 from alain_magics.runtimes.turn import Turn
 base, in_flight, each = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
@@ -184,7 +184,7 @@ begun = time.perf_counter()
 import asyncio
 from alain_magics.runtimes.base import ChatRequest, Message
 from alain_magics.runtimes.http import Http, Pool
-from alain_magics.runtimes.openai import OpenAIRuntime
+from alain_magics.runtimes.openai.runtime import OpenAIRuntime
 from alain_magics.runtimes.providers import Provider
 from alain_magics.runtimes.turn import Turn
 async def main():

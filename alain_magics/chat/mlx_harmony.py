@@ -239,16 +239,19 @@ def read_chats(data: Mapping[str, Any], name: str) -> Imported:
     if keys.has("schema_version"):
         keys.take("schema_version", "version")
     if "chats" not in data:
-        chat = {key: keys.left.pop(key) for key in ("metadata", "messages") if key in keys.left}
+        chat: dict[str, Any] = {key: keys.left.pop(key) for key in ("metadata", "messages") if key in keys.left}
         found.conversations[name] = _conversation(chat, found, "")
     else:
         chats: dict[str, Any] = keys.take("chats", "conversations")
-        order = keys.take("chat_order", "order of the conversations") if keys.has("chat_order") else []
-        found.active = str(
-            keys.take("active_chat_id", "active") if keys.has("active_chat_id") else next(iter(chats), "")
-        )
+        listed = isinstance(keys.left.get("chat_order"), list)
+        order = map(str, keys.take("chat_order", "order of the conversations") if listed else ())
         for chat_id in dict.fromkeys([*(each for each in order if each in chats), *chats]):
             found.conversations[chat_id] = _conversation(chats[chat_id], found, f"chats.{chat_id}.")
+        found.active = next(iter(found.conversations), "")
+        if str(keys.left.get("active_chat_id")) in chats:
+            found.active = str(keys.take("active_chat_id", "active"))
+    if not found.conversations:
+        raise ConversationError(f"{name} holds no conversation.", "Give a file with at least one.")
     if kept := keys.keep():
         for conversation in found.conversations.values():
             conversation.extra["file"] = kept
@@ -257,7 +260,7 @@ def read_chats(data: Mapping[str, Any], name: str) -> Imported:
 
 def _conversation(chat: Any, found: Imported, prefix: str) -> Conversation:
     if not isinstance(chat, dict) or not isinstance(chat.get("messages", []), list):
-        raise ConversationError(f"{prefix or 'the file: '}there are no messages.", "Take the damaged chat out.")
+        raise ConversationError(f"{prefix.rstrip('.') or 'the file'} has no messages.", "Take the damaged chat out.")
     keys = _Keys(chat, found, prefix)
     has_metadata = isinstance(keys.left.get("metadata"), dict)
     about = _Keys(keys.left.pop("metadata") if has_metadata else {}, found, f"{prefix}metadata.")
@@ -275,6 +278,7 @@ def _conversation(chat: Any, found: Imported, prefix: str) -> Conversation:
             found.kept.append(f"{prefix}messages[{number}]")
         elif entry.message.role == "system" and not conversation.entries and conversation.options.system is None:
             conversation.options.system = entry.message.content
+            keys.left["system_message"] = entry.model_dump(mode="json", exclude={"message"})
         else:
             conversation.entries.append(entry)
     conversation.extra = about.keep() | keys.keep() | ({"messages": others} if others else {})

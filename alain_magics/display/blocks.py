@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from functools import cache
 from itertools import accumulate
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
@@ -71,57 +71,59 @@ def _parser() -> MarkdownIt:
     return MarkdownIt("commonmark", {"html": False}).enable("table").disable("inline")
 
 
+class _Block(NamedTuple):
+    """A block, whatever it is in: its token, where it stands in the text, and where its first line ends."""
+
+    token: Token
+    start: int
+    head: int
+    end: int
+
+
 def _cut(source: str, tokens: list[Token]) -> tuple[int, str]:
     """Where the part ends (0: nowhere yet), and what must stand before the rest."""
     lines = [0, *accumulate(len(line) + 1 for line in source.split("\n"))]
-    blocks = [token for token in tokens if token.map]
-    ends = [at for token in blocks if token.level == 0 and _LEAST <= (at := _start(token, lines)) <= HARD]
+    blocks = [
+        _Block(token, lines[token.map[0]], lines[token.map[0] + 1], lines[token.map[1]])
+        for token in tokens
+        if token.map
+    ]
+    ends = [block.start for block in blocks if block.token.level == 0 and _LEAST <= block.start <= HARD]
     if ends:
         return ends[-1], ""
-    return _cut_within(source, blocks, lines) if len(source) > HARD else (0, "")
+    return _cut_within(source, blocks) if len(source) > HARD else (0, "")
 
 
-def _cut_within(source: str, blocks: list[Token], lines: list[int]) -> tuple[int, str]:
+def _cut_within(source: str, blocks: list[_Block]) -> tuple[int, str]:
     """The same for a block that is too long: at an item or a line, else at a space."""
-    items = [_start(block, lines) for block in blocks if block.type == "list_item_open" and block.level == 1]
+    items = [block.start for block in blocks if block.token.type == "list_item_open" and block.token.level == 1]
     items = [at for at in items if HARD // 2 <= at <= HARD]
     if items:
         return items[-1], ""
     at = source.rfind("\n", HARD // 2, HARD) + 1 or source.rfind(" ", HARD // 2, HARD) + 1 or HARD
     at += len(source[at:]) - len(source[at:].lstrip("\n"))
+    before = [block for block in blocks if block.start < at]
     beginning = ""
-    before = [block for block in blocks if _start(block, lines) < at]
-    for block in before[-1:]:
-        if block.type == "fence" and (at < _end(block, lines) or not _closed(block, source, lines)):
-            beginning = _opening(block, source[_start(block, lines) :])
-    for block in [block for block in before if block.level == 0][-1:]:
-        if block.type == "table_open" and block.map:  # the names of the columns
-            beginning = source[lines[block.map[0]] : lines[block.map[0] + 2]]
+    if before and before[-1].token.type == "fence" and (at < before[-1].end or not _closed(source, before[-1])):
+        beginning = _opening(source, before[-1])
+    for block in before:
+        if block.token.type == "table_open" and block.token.level == 0 and at < block.end:
+            beginning = "".join(source[block.start :].splitlines(keepends=True)[:2])  # the names of the columns
     return at, beginning if len(beginning) < _LEAST else ""
 
 
-def _opening(fence: Token, source: str) -> str:
+def _opening(source: str, fence: _Block) -> str:
     """A line that opens the code again, in a list as deep as it stood."""
-    lead = source[: source.index(fence.markup)]
-    if fence.level == 0:
+    lead = source[fence.start : source.index(fence.token.markup, fence.start)]
+    if fence.token.level == 0:
         lead = ""
     elif ">" not in lead and len(lead) > 1:
         lead = "- " * (len(lead) // 2 - 1) + "-" + " " * (1 + len(lead) % 2)
-    return f"{lead}{fence.markup}{fence.info}\n"
+    return f"{lead}{fence.token.markup}{fence.token.info}\n"
 
 
-def _closed(fence: Token, source: str, lines: list[int]) -> bool:
+def _closed(source: str, fence: _Block) -> bool:
     """Whether code has its end, which a fence need not have."""
-    assert fence.map
-    ending = source[lines[fence.map[1] - 1] : _end(fence, lines)].strip(" >\t\n")
-    return fence.map[1] - fence.map[0] > 1 and ending.startswith(fence.markup) and not ending.strip(fence.markup[0])
-
-
-def _start(token: Token, lines: list[int]) -> int:
-    assert token.map
-    return lines[token.map[0]]
-
-
-def _end(token: Token, lines: list[int]) -> int:
-    assert token.map
-    return lines[token.map[1]]
+    *_, last = source[fence.head : fence.end].rstrip("\n").split("\n")
+    ending, mark = last.strip(" >\t"), fence.token.markup
+    return ending.startswith(mark) and not ending.strip(mark[0])

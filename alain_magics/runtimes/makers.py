@@ -119,20 +119,20 @@ class Makers:
 
                 return ScriptedRuntime()
             case "local":
-                from alain_magics.runtimes.local import LocalRuntime
+                from alain_magics.runtimes.local.runtime import LocalRuntime
 
                 folder = self._settings().models_dir
                 return LocalRuntime([Path(folder).expanduser()] if folder else [])
             case "ollama":
-                from alain_magics.runtimes.ollama import OllamaRuntime
+                from alain_magics.runtimes.ollama.runtime import OllamaRuntime
 
                 return OllamaRuntime(provider, self._http(provider, key))
             case "anthropic":
-                from alain_magics.runtimes.anthropic import AnthropicRuntime
+                from alain_magics.runtimes.anthropic.runtime import AnthropicRuntime
 
                 return AnthropicRuntime(provider, self._http(provider, key))
             case "openai":
-                from alain_magics.runtimes.openai import OpenAIRuntime
+                from alain_magics.runtimes.openai.runtime import OpenAIRuntime
 
                 return OpenAIRuntime(provider, self._http(provider, key))
 

@@ -78,7 +78,7 @@ def salvage(text: str, schema: Mapping[str, Any] | None = None) -> Salvaged:
     found = Salvaged(None, complete=False, defect="there is no JSON in it")
     for body in _without_thinking(text):
         found = _salvage(body, schema)
-        if found.complete:
+        if found.complete or found.value is not None:
             break
     return found
 
@@ -103,6 +103,8 @@ def violation(value: Any, schema: Mapping[str, Any]) -> str:
         raise UsageError(f"The JSON schema is not valid: {_one_line(wrong.message)}.") from None
     except Unresolvable as missing:
         raise UsageError(f"The JSON schema refers to {missing.ref!r}, which is not part of it.") from None
+    except re.error as wrong:
+        raise UsageError(f"The JSON schema has a pattern that is not valid: {wrong}.") from None
     except (RecursionError, ArithmeticError):
         return "it is too deep or its numbers are too large to be checked"
     if error is None:
@@ -146,9 +148,14 @@ def _without_thinking(text: str) -> Iterator[str]:
 
 def _salvage(text: str, schema: Mapping[str, Any] | None) -> Salvaged:
     try:
-        return _checked(_strict(text), schema, ())
+        value = _strict(text)
     except ValueError:
-        pass
+        return _looked_for(text, schema)
+    return _checked(value, schema, ())
+
+
+def _looked_for(text: str, schema: Mapping[str, Any] | None) -> Salvaged:
+    """Find the value in a text that is not sound JSON from its beginning to its end."""
     whole: list[tuple[int, Salvaged]] = []
     parts: list[tuple[int, Salvaged]] = []
     for reading in _readings(text):

@@ -18,7 +18,7 @@ from alain_magics.chat.conversation import Correction, Exchange, Window
 from alain_magics.errors import ContextExceeded
 from alain_magics.runtimes.base import ChatRequest, Message, Sampling, ToolCall, Usage
 from alain_magics.runtimes.http import Http, Pool
-from alain_magics.runtimes.openai import OpenAIRuntime
+from alain_magics.runtimes.openai.runtime import OpenAIRuntime
 from alain_magics.runtimes.providers import PROVIDERS
 from alain_magics.runtimes.tokens import estimate_request
 from alain_magics.runtimes.turn import Turn

@@ -246,6 +246,7 @@ def test_the_rest_of_a_chat_is_kept(tmp_path: Path):
     )
     chat = found.conversations["file"]
     assert (chat.options.system, chat.options.sampling.top_k) == ("Be kind.", 1)
+    assert chat.extra["system_message"]["extra"] == {"role": "developer"}
     assert chat.extra["messages"] == [{"role": "narrator", "content": "He came."}]
     assert chat.extra["file"] == {"owner": "me"}
     assert chat.extra["updated_at"] == "soon"
@@ -261,7 +262,8 @@ def test_the_rest_of_a_chat_is_kept(tmp_path: Path):
         ({}, ConversationError, "holds nothing that is known"),
         ([1], ConversationError, "holds nothing that is known"),
         ({"temperature": "hot"}, ProfileError, "sampling.temperature cannot be 'hot'"),
-        ({"chats": {"a": 1}}, ConversationError, "chats.a.there are no messages"),
+        ({"chats": {"a": 1}}, ConversationError, "chats.a has no messages"),
+        ({"chats": {}}, ConversationError, "holds no conversation"),
         ({"messages": [], "metadata": {"max_context_tokens": "x"}}, ProfileError, "context_tokens cannot be 'x'"),
     ],
 )

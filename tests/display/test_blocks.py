@@ -109,6 +109,12 @@ def test_an_endless_line_is_cut(text: str):
     assert all(HARD // 2 <= len(part) <= HARD for part in found[:-1])
 
 
+def test_definitions_without_end_are_cut_too():
+    found = parts("".join(f"[{number}]: http://a.example/{number}\n" for number in range(1000)))
+    assert len(found) > 2
+    assert all(re.match(r"\[\d+\]: http", part) for part in found)
+
+
 def test_line_endings_of_every_kind_are_one_kind():
     tail = Tail()
     for text in ["a\r", "\nb\rc\r\n", "d\r"]:

@@ -19,7 +19,7 @@ from alain_magics.errors import AlainError
 from alain_magics.runtimes.base import ChatRequest, Message
 from alain_magics.runtimes.deadlines import Deadlines
 from alain_magics.runtimes.http import Http, Pool
-from alain_magics.runtimes.openai import OpenAIRuntime
+from alain_magics.runtimes.openai.runtime import OpenAIRuntime
 from alain_magics.runtimes.providers import Provider
 from alain_magics.runtimes.turn import Turn, TurnOptions
 from tests.peers.mutations import Stream, mutated

@@ -23,8 +23,8 @@ from alain_magics.errors import (
     StreamTruncated,
 )
 from alain_magics.keys import Key
-from alain_magics.runtimes.anthropic import AnthropicRuntime
-from alain_magics.runtimes.anthropic_stream import MessagesParser
+from alain_magics.runtimes.anthropic.runtime import AnthropicRuntime
+from alain_magics.runtimes.anthropic.stream import MessagesParser
 from alain_magics.runtimes.base import (
     ChatRequest,
     Event,

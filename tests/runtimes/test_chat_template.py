@@ -10,8 +10,8 @@ import pytest
 
 from alain_magics.errors import Refused
 from alain_magics.runtimes.base import ChatRequest, Message, ToolCall
-from alain_magics.runtimes.chat_template import render
-from alain_magics.runtimes.gguf import read_header
+from alain_magics.runtimes.local.chat_template import render
+from alain_magics.runtimes.local.gguf import read_header
 from tests.conftest import require
 from tests.runtimes.contract import SCHEMA, WEATHER
 

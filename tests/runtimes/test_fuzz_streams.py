@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from alain_magics.runtimes.openai_stream import ChatParser
+from alain_magics.runtimes.openai.stream import ChatParser
 from tests.peers.fuzzing import Outcomes, fuzz
 from tests.peers.mutations import OPERATORS, mutated
 from tests.runtimes.contract import Run

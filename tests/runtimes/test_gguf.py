@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from alain_magics.errors import BadProtocol
-from alain_magics.runtimes.gguf import _FILE_TYPES, read_header
+from alain_magics.runtimes.local.gguf import _FILE_TYPES, read_header
 from tests.conftest import require
 from tests.runtimes.gguf_files import encode, write_gguf
 

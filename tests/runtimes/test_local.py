@@ -19,9 +19,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alain_magics.errors import ContextExceeded, InvalidOutput, ModelMissing, Refused
-from alain_magics.runtimes import llamacpp
 from alain_magics.runtimes.base import Message, Runtime, Sampling, TextDelta
-from alain_magics.runtimes.local import LocalRuntime, _Text
+from alain_magics.runtimes.local import llamacpp
+from alain_magics.runtimes.local.runtime import LocalRuntime, _Text
 from alain_magics.runtimes.turn import Turn
 from tests.conftest import require
 from tests.runtimes.contract import SCHEMA, WEATHER, Run, RuntimeContract, ask, collect
@@ -278,7 +278,7 @@ sys.modules["llama_cpp"] = None
 from pathlib import Path
 from alain_magics.errors import Refused
 from alain_magics.runtimes.base import ChatRequest, Message
-from alain_magics.runtimes.local import LocalRuntime
+from alain_magics.runtimes.local.runtime import LocalRuntime
 
 async def main():
     runtime = LocalRuntime([Path(sys.argv[1])])
@@ -362,7 +362,7 @@ def test_the_parts_of_a_split_model_count_once(run: Run, tmp_path: Path) -> None
 def test_the_cache_is_where_the_hub_keeps_it(
     monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], place: str
 ) -> None:
-    from alain_magics.runtimes.local_files import hub_cache
+    from alain_magics.runtimes.local.files import hub_cache
 
     for name in ("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_HOME", "XDG_CACHE_HOME"):
         monkeypatch.delenv(name, raising=False)

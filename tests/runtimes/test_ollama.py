@@ -33,8 +33,8 @@ from alain_magics.runtimes.base import (
     ToolCallDelta,
 )
 from alain_magics.runtimes.http import Deadlines, Http, Pool
-from alain_magics.runtimes.ollama import OllamaRuntime
-from alain_magics.runtimes.ollama_stream import ChatLines
+from alain_magics.runtimes.ollama.runtime import OllamaRuntime
+from alain_magics.runtimes.ollama.stream import ChatLines
 from alain_magics.runtimes.providers import PROVIDERS
 from tests.peers.recorded import Peer, recorded
 from tests.runtimes.contract import SCHEMA, WEATHER, Collected, Run, RuntimeContract, ask, collect

@@ -18,7 +18,7 @@ from alain_magics.errors import ContextExceeded, KeyRefused, ModelMissing, Refus
 from alain_magics.keys import Key
 from alain_magics.runtimes.base import ChatRequest, Message, ModelInfo, Runtime, ToolCall
 from alain_magics.runtimes.http import Http, Pool
-from alain_magics.runtimes.openai import OpenAIRuntime
+from alain_magics.runtimes.openai.runtime import OpenAIRuntime
 from alain_magics.runtimes.providers import PROVIDERS, Provider
 from tests.peers import recorded
 from tests.peers.llama_server import Peer, free_port, llama_router, llama_server

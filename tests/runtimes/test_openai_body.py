@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from alain_magics.errors import ModelError, Refused, ServerFailed
 from alain_magics.runtimes.base import ChatRequest, Message, Sampling, ToolCall
-from alain_magics.runtimes.openai_body import ATTEMPTS, BOUNDS, Attempt, manners_of, without_bounds
+from alain_magics.runtimes.openai.body import ATTEMPTS, BOUNDS, Attempt, manners_of, without_bounds
 from alain_magics.runtimes.providers import PROVIDERS, Capabilities
 from tests.runtimes.contract import SCHEMA, WEATHER, ask
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alain_magics.runtimes.base import ModelInfo
-from alain_magics.runtimes.openai_models import models_of
+from alain_magics.runtimes.openai.models import models_of
 
 FIELDS = st.sampled_from(
     "id name meta status value state type capabilities quantization n_ctx size deprecation".split()

@@ -20,7 +20,7 @@ from alain_magics.errors import (
 )
 from alain_magics.runtimes.base import ChatRequest, Event, Message, Sampling, TextDelta
 from alain_magics.runtimes.http import Deadlines, Http, Pool
-from alain_magics.runtimes.openai import OpenAIRuntime
+from alain_magics.runtimes.openai.runtime import OpenAIRuntime
 from alain_magics.runtimes.providers import STANDARD, Capabilities, Provider
 from tests.peers.misbehaving import ARGUMENTS, MODEL, PIECES, TEXT, THOUGHT, Peer
 from tests.runtimes.contract import Collected, Run, ask, collect

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from alain_magics.errors import BadProtocol, ModelError, ServerFailed, StreamTruncated
 from alain_magics.runtimes.base import Event, Finished, ReasoningDelta, TextDelta, ToolCallDelta, Usage
-from alain_magics.runtimes.openai_stream import ChatParser, same_model, usage_of
+from alain_magics.runtimes.openai.stream import ChatParser, same_model, usage_of
 from tests.runtimes.contract import Collected
 
 DONE = b"data: [DONE]\n\n"

@@ -76,6 +76,7 @@ def test_harmless_malformations_are_repaired_and_named() -> None:
         ("[1e999]", None, "1e999 is beyond what a number can hold in [0]"),
         ("[undefined]", None, "'undefined' is no value of JSON in [0]"),
         ('"a": 4, "b": ["x"]}', None, "it lacks its beginning"),
+        ('Perhaps {"a": 9, "b": ["z"]}?</think>{"a": 4, "b": [', {"a": 4}, "the text ends within an array in b[0]"),
         ('{"a": 4}, {"a": 5}', {"a": 4}, "it closes before its end"),
         ('{"a": 4}, "b": ["x"]}', {"a": 4}, "it closes before its end"),
         (
@@ -127,6 +128,7 @@ def test_what_grammars_cannot_express_is_validated_here(schema: dict[str, Any]) 
     ("schema", "why"),
     [
         ({"type": "objekt"}, "The JSON schema is not valid: 'objekt' is not valid under any of the given schemas."),
+        ({"pattern": "("}, "The JSON schema has a pattern that is not valid: missing ), unterminated subpattern"),
         ({"$ref": "#/$defs/a"}, "The JSON schema refers to '/$defs/a', which is not part of it."),
         (
             {"$ref": "https://example.org/x"},
@@ -136,8 +138,8 @@ def test_what_grammars_cannot_express_is_validated_here(schema: dict[str, Any]) 
 )
 def test_a_schema_that_is_none_is_the_callers_error_and_nothing_is_fetched(schema: dict[str, Any], why: str) -> None:
     with pytest.raises(UsageError) as error:
-        parse("1", schema)
-    assert str(error.value) == why
+        parse('"a"', schema)
+    assert str(error.value).startswith(why)
 
 
 def test_a_value_too_deep_or_large_to_be_checked_is_a_violation() -> None:

@@ -24,8 +24,8 @@ from alain_magics.errors import (
 )
 from alain_magics.runtimes.base import ChatRequest, Event, HttpCall, ModelInfo
 from alain_magics.runtimes.http import Http
-from alain_magics.runtimes.openai_body import Attempt, Manners, manners_of
-from alain_magics.runtimes.openai_stream import ChatParser
+from alain_magics.runtimes.openai.body import Attempt, Manners, manners_of
+from alain_magics.runtimes.openai.stream import ChatParser
 from alain_magics.runtimes.providers import Provider
 
 LOADING = 600.0
@@ -49,7 +49,7 @@ class OpenAIRuntime:
 
     async def models(self) -> list[ModelInfo]:
         """List the models, with the details of the server's own list where it has one."""
-        from alain_magics.runtimes.openai_models import models_of  # not needed for asking
+        from alain_magics.runtimes.openai.models import models_of  # not needed for asking
 
         for path in self._provider.capabilities.native.models:
             try:

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from alain_magics.errors import BadProtocol
 from alain_magics.runtimes.base import ModelInfo
-from alain_magics.runtimes.chat_template import mentions_tools
-from alain_magics.runtimes.gguf import GgufHeader, read_header
+from alain_magics.runtimes.local.chat_template import mentions_tools
+from alain_magics.runtimes.local.gguf import GgufHeader, read_header
 
 _PART = re.compile(r"-(\d{5})-of-(\d{5})\.gguf$", re.IGNORECASE)
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from alain_magics.errors import Refused
 from alain_magics.runtimes.base import ChatRequest, Message, Tool
-from alain_magics.runtimes.llamacpp import library
+from alain_magics.runtimes.local.llamacpp import library
 
 CHATML = (
     "{% for message in messages %}<|im_start|>{{ message.role }}\n{{ message.content }}<|im_end|>\n{% endfor %}"

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from alain_magics.errors import BadProtocol, ContextExceeded, ModelError, ModelMissing, StreamTruncated, TimedOut
 from alain_magics.runtimes.base import ChatRequest, Event, HttpCall, ModelInfo, Sampling, Tool
 from alain_magics.runtimes.catalogue import parameters
-from alain_magics.runtimes.ollama_stream import ChatLines
+from alain_magics.runtimes.ollama.stream import ChatLines
 from alain_magics.runtimes.parsed import count, mapping, text
 from alain_magics.runtimes.providers import Provider
 from alain_magics.runtimes.tokens import estimate_request

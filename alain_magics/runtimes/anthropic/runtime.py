@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from alain_magics.errors import ModelError, Refused, StreamTruncated, TimedOut
-from alain_magics.runtimes.anthropic_stream import MessagesParser
+from alain_magics.runtimes.anthropic.stream import MessagesParser
 from alain_magics.runtimes.base import ChatRequest, Event, HttpCall, Message, ModelInfo, Sampling, Tool
-from alain_magics.runtimes.openai_models import models_of
+from alain_magics.runtimes.openai.models import models_of
 from alain_magics.runtimes.parsed import count, mapping, text
 from alain_magics.runtimes.providers import Provider
 from alain_magics.text import plain

@@ -27,9 +27,9 @@ from alain_magics.runtimes.base import (
     TextDelta,
     Usage,
 )
-from alain_magics.runtimes.chat_template import Prompt, render
-from alain_magics.runtimes.llamacpp import LlamaModel, grammar_of
-from alain_magics.runtimes.local_files import ModelFile, find_models
+from alain_magics.runtimes.local.chat_template import Prompt, render
+from alain_magics.runtimes.local.files import ModelFile, find_models
+from alain_magics.runtimes.local.llamacpp import LlamaModel, grammar_of
 from alain_magics.settings import nearest
 
 Item = TypeVar("Item")

@@ -22,7 +22,7 @@ from alain_magics.runtimes.base import (
     Usage,
 )
 from alain_magics.runtimes.failures import failure
-from alain_magics.runtimes.openai_stream import same_model
+from alain_magics.runtimes.openai.stream import same_model
 from alain_magics.runtimes.parsed import count, mapping, text
 from alain_magics.runtimes.sse import SseDecoder
 

@@ -103,8 +103,6 @@ def violation(value: Any, schema: Mapping[str, Any]) -> str:
         raise UsageError(f"The JSON schema is not valid: {_one_line(wrong.message)}.") from None
     except Unresolvable as missing:
         raise UsageError(f"The JSON schema refers to {missing.ref!r}, which is not part of it.") from None
-    except re.error as wrong:
-        raise UsageError(f"The JSON schema has a pattern that is not valid: {wrong}.") from None
     except (RecursionError, ArithmeticError):
         return "it is too deep or its numbers are too large to be checked"
     if error is None:

@@ -128,7 +128,7 @@ def test_what_grammars_cannot_express_is_validated_here(schema: dict[str, Any]) 
     ("schema", "why"),
     [
         ({"type": "objekt"}, "The JSON schema is not valid: 'objekt' is not valid under any of the given schemas."),
-        ({"pattern": "("}, "The JSON schema has a pattern that is not valid: missing ), unterminated subpattern"),
+        ({"pattern": "("}, "The JSON schema is not valid: '(' is not a 'regex'."),
         ({"$ref": "#/$defs/a"}, "The JSON schema refers to '/$defs/a', which is not part of it."),
         (
             {"$ref": "https://example.org/x"},
@@ -139,7 +139,7 @@ def test_what_grammars_cannot_express_is_validated_here(schema: dict[str, Any]) 
 def test_a_schema_that_is_none_is_the_callers_error_and_nothing_is_fetched(schema: dict[str, Any], why: str) -> None:
     with pytest.raises(UsageError) as error:
         parse('"a"', schema)
-    assert str(error.value).startswith(why)
+    assert str(error.value) == why
 
 
 def test_a_value_too_deep_or_large_to_be_checked_is_a_violation() -> None:

@@ -25,7 +25,7 @@ from alain_magics.runtimes.local.runtime import LocalRuntime, _Text
 from alain_magics.runtimes.turn import Turn
 from tests.conftest import require
 from tests.runtimes.contract import SCHEMA, WEATHER, Run, RuntimeContract, ask, collect
-from tests.runtimes.gguf_files import write_gguf
+from tests.runtimes.local.gguf_files import write_gguf
 
 CHATML, HARMONY, RANDOM = "tiny-chatml.gguf", "tiny-harmony.gguf", "tiny-random.gguf"
 GREETING = "Say hello."

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from alain_magics.errors import BadProtocol
 from alain_magics.runtimes.local.gguf import _FILE_TYPES, read_header
 from tests.conftest import require
-from tests.runtimes.gguf_files import encode, write_gguf
+from tests.runtimes.local.gguf_files import encode, write_gguf
 
 SCALARS = st.one_of(st.text(max_size=20), st.booleans(), st.integers(0, 2**64 - 1), st.floats(allow_nan=False))
 LISTS = st.one_of(st.lists(st.text(max_size=5), min_size=1), st.lists(st.integers(0, 9)))

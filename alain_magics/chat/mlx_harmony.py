@@ -238,7 +238,7 @@ def read_chats(data: Mapping[str, Any], name: str) -> Imported:
     keys = _Keys(data, found)
     if keys.has("schema_version"):
         keys.take("schema_version", "version")
-    if "chats" not in data:
+    if not isinstance(data.get("chats"), dict):
         chat: dict[str, Any] = {key: keys.left.pop(key) for key in ("metadata", "messages") if key in keys.left}
         found.conversations[name] = _conversation(chat, found, "")
     else:

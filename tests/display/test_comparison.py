@@ -96,8 +96,9 @@ def test_the_work_a_second_is_bounded_however_long_the_answers_are(published):
     while time.monotonic() - begun < 2:
         for slot in (0, 1):
             view.partial(piece(text, slot=slot))
+        time.sleep(0.01)
     seconds = time.monotonic() - begun
     sizes = [len(json.dumps(message["data"])) for message in published]
-    assert len(sizes) <= seconds / PERIOD + 5
     assert sum(sizes[:-1]) <= BYTES * 1.3 * seconds + 100_000
-    assert sizes[-1] > 100_000
+    assert sizes[-1] > 50_000
+    assert len(sizes) < seconds / PERIOD

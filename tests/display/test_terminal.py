@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import sys
 import time
 
 import pytest
@@ -24,12 +23,10 @@ class Terminal(io.StringIO):
         return True
 
 
-@pytest.fixture
-def screen(monkeypatch) -> Terminal:
-    """A standard error that is a terminal."""
-    monkeypatch.setattr("sys.stderr", Terminal())
-    assert isinstance(sys.stderr, Terminal)
-    return sys.stderr
+def use_terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
+    """Let the standard error of a test be a terminal, and return it."""
+    monkeypatch.setattr("sys.stderr", screen := Terminal())
+    return screen
 
 
 def tell(*events: Partial) -> TerminalView:
@@ -40,14 +37,16 @@ def tell(*events: Partial) -> TerminalView:
     return view
 
 
-def test_a_terminal_gets_a_line_when_the_work_changes(screen: Terminal):
+def test_a_terminal_gets_a_line_when_the_work_changes(monkeypatch):
+    screen = use_terminal(monkeypatch)
     view = TerminalView()
     for event in [Progress("one", 1, 9), Progress("one", 2, 9), Progress("two\x1b[2J")]:
         view.progress(event)
     assert screen.getvalue() == "one (1 of 9)\ntwo\ufffd[2J\n"
 
 
-def test_a_terminal_gets_a_line_now_and_then_while_the_work_goes_on(monkeypatch, screen: Terminal):
+def test_a_terminal_gets_a_line_now_and_then_while_the_work_goes_on(monkeypatch):
+    screen = use_terminal(monkeypatch)
     monkeypatch.setattr(terminal, "LINE_PERIOD", 0.05)
     view = TerminalView()
     view.progress(Progress("one", 1, 9))
@@ -78,7 +77,8 @@ def test_text_cannot_steer_the_terminal(capsys):
     assert capsys.readouterr().out == "a\ufffd]0;owned\ufffd\ufffd31mb\n"
 
 
-def test_thoughts_are_dim_and_only_for_a_terminal(screen: Terminal, capsys):
+def test_thoughts_are_dim_and_only_for_a_terminal(monkeypatch, capsys):
+    screen = use_terminal(monkeypatch)
     tell(asked(), piece(reasoning="let me\x1b[31m "), piece(reasoning="see"), piece("Yes.\n"), ended())
     assert capsys.readouterr().out == "Yes.\n"
     assert screen.getvalue() == (f"\x1b[2mlet me\ufffd[31m \x1b[0m\x1b[2msee\x1b[0m\ntest/parrot-1 · {FIGURES}")
@@ -135,7 +135,8 @@ def test_what_a_tool_gave_is_a_line(capsys):
     assert capsys.readouterr().err.endswith("add({}) gave: 3\ufffd\n")
 
 
-def test_a_model_that_is_slow_is_named_once(monkeypatch, screen: Terminal):
+def test_a_model_that_is_slow_is_named_once(monkeypatch):
+    screen = use_terminal(monkeypatch)
     monkeypatch.setattr(transcript, "PATIENCE", 0.02)
     view = tell(asked())
     view.idle()
@@ -156,7 +157,8 @@ def test_nothing_of_an_answer_is_shown_where_json_was_asked_for(capsys):
 
 
 @pytest.mark.parametrize(("typed", "allowed"), [("y\n", True), ("Yes\n", True), ("n\n", False), ("", False)])
-def test_the_user_is_asked_on_the_terminal(monkeypatch, screen: Terminal, typed: str, allowed: bool):
+def test_the_user_is_asked_on_the_terminal(monkeypatch, typed: str, allowed: bool):
+    screen = use_terminal(monkeypatch)
     monkeypatch.setattr("sys.stdin", Terminal(typed))
     assert TerminalView().allows("Call add\x1b(1)?") is allowed
     assert screen.getvalue() == "Call add\ufffd(1)? Allow it? [y/N] "

@@ -148,8 +148,8 @@ def test_a_result_can_be_copied_and_kept():
 
 
 def test_a_cell_that_shows_the_result_already_shows_it_once(shell, capsys):
-    shell.user_ns["made"] = Result(Done({}, "the text"), shown_in=shell.execution_count)
-    shell.run_cell("made", store_history=True)
+    shell.user_ns["make"] = lambda: Result(Done({}, "the text"), shown_in=shell.execution_count)
+    shell.run_cell("made = make()\nmade", store_history=True)
     assert "the text" not in capsys.readouterr().out
     assert shell.user_ns["_"] is shell.user_ns["made"]
     shell.run_cell("made", store_history=True)

@@ -79,7 +79,7 @@ def converse(asked: Invocation) -> int:
         except OSError as error:
             print(plain(of_the_system(error)), file=sys.stderr)
         except KeyboardInterrupt:
-            print("Stopped. What came until now is kept.", file=sys.stderr)
+            print("Stopped.", file=sys.stderr)
 
 
 def _handle(workspace: Workspace, asked: Invocation, text: str) -> None:

@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from alain_magics.errors import TargetError
-from alain_magics.settings import PROJECT_FILE, LoopMode, Settings, resolve, user_file
+from alain_magics.settings import PROJECT_FILE, Settings, resolve, user_file
 
 if TYPE_CHECKING:
     from alain_magics.runtimes.base import ChatRequest, Runtime
-    from alain_magics.runtimes.loops import Mode
+    from alain_magics.runtimes.parsing.loops import Mode
     from alain_magics.runtimes.registry import Runtimes
     from alain_magics.runtimes.turn import Turn
     from alain_magics.sandbox import Sandbox

@@ -27,10 +27,10 @@ import json_repair
 from pydantic_core import from_json
 
 from alain_magics.runtimes.base import Event
-from alain_magics.runtimes.channels import channel_parser
-from alain_magics.runtimes.json_scanner import JsonScanner
-from alain_magics.runtimes.loops import loop_detector
-from alain_magics.runtimes.structured import salvage
+from alain_magics.runtimes.parsing.channels import channel_parser
+from alain_magics.runtimes.parsing.json_scanner import JsonScanner
+from alain_magics.runtimes.parsing.loops import loop_detector
+from alain_magics.runtimes.parsing.structured import salvage
 
 SHARED = Path(os.environ.get("ALAIN_SHARED", Path(__file__).parent.parent.parent / "shared"))
 REPEATS = 200

@@ -24,7 +24,7 @@ FLOORS = [
 FRONT = FLOORS[0]
 FRONT_ONLY = {"IPython", "anywidget", "ipykernel", "ipywidgets", "jupyter_server", "tornado"}
 LATE = {"anywidget", "griffe", "httpx", "ipywidgets", "jupyter_server", "markdown_it", "nbformat", "nh3", "sqlalchemy"}
-LATE |= {"genai_prices", "huggingface_hub", "json_repair", "jsonschema", "llama_cpp"}
+LATE |= {"genai_prices", "huggingface_hub", "jsonschema", "llama_cpp"}
 
 
 def floor(part: str) -> int:

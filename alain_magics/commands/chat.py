@@ -6,12 +6,14 @@ import asyncio
 import hashlib
 import os
 import re
+import time
 from collections.abc import AsyncIterator
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
 from pydantic import Field
 
@@ -22,7 +24,7 @@ from alain_magics.chat.profiles import Options, Profile
 from alain_magics.commands.answers import stream_answer
 from alain_magics.commands.base import Command, Context, Done, Event, Request
 from alain_magics.commands.interpolate import interpolate
-from alain_magics.errors import TargetError, UsageError
+from alain_magics.errors import ModelError, TargetError, UsageError
 from alain_magics.runtimes.base import ChatRequest, Effort, Message, ModelInfo, Runtime
 from alain_magics.store.files import atomic_write
 
@@ -39,8 +41,11 @@ NOWHERE = "default"
 _STARTED = datetime.now(UTC)
 """What placeholders say the time is: one that changed with every turn would cost the server's cache of the prompt."""
 
+KEPT = 30.0
+"""Seconds for which it is remembered how large the windows of a runtime's models are."""
+
 Words = list[str]  # a request has a field with the name of this type
-_windows: dict[str, int | None] = {}  # of hosted models, which don't change
+_windows: WeakKeyDictionary[Runtime, tuple[float, dict[str, int | None]]] = WeakKeyDictionary()
 
 
 class ConversationRequest(Request):
@@ -89,11 +94,9 @@ class ConversationRequest(Request):
     def explicit(self) -> tuple[Options, Words]:
         """Return the options that were given, and the names of those to leave open again."""
         options, cleared = profiles.from_words(self.set)
-        named = {name: getattr(self, name) for name in ("model", "system", "effort", "max_tokens")}
-        named |= {name: getattr(self, name) for name in ("temperature", "seed")}
-        return profiles.resolve(
-            Options.of({key: value for key, value in named.items() if value is not None}), options
-        ), cleared
+        names = ("model", "system", "effort", "max_tokens", "temperature", "seed")
+        named = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
+        return profiles.resolve(Options.of(named), options), cleared
 
 
 async def run(context: Context, request: ConversationRequest) -> AsyncIterator[Event]:
@@ -105,7 +108,7 @@ async def run(context: Context, request: ConversationRequest) -> AsyncIterator[E
         yield await asyncio.to_thread(_import, workspace, chats, request.import_file)
         return
     if request.list:
-        yield _listed(chats, name)
+        yield await asyncio.to_thread(_listed, chats, name)
         return
     conversation = await asyncio.to_thread(_found, chats, name, request)
     explicit, cleared = request.explicit()
@@ -222,17 +225,17 @@ async def _fit(
 
 
 async def _window(runtime: Runtime, model: str) -> int | None:
-    """Return the window of a model in tokens, ``None`` where nobody says; runtimes of this machine may change it."""
+    """Return the window of a model in tokens, ``None`` where nobody says."""
     from alain_magics.runtimes.catalogue import describe
-    from alain_magics.runtimes.discovery import list_models
 
-    if runtime.local:
-        return next((info.context for info in await runtime.models() if info.id == model), None)
-    name = f"{runtime.name}/{model}"
-    if name not in _windows:
-        listed = next((info for info in await list_models(runtime) if info.id == model), None)
-        _windows[name] = (listed or describe(ModelInfo(model, runtime.name))).context
-    return _windows[name]
+    asked_at, windows = _windows.get(runtime, (0.0, {}))
+    if not asked_at or time.monotonic() - asked_at > KEPT:
+        with suppress(ModelError):  # whoever lists no models may answer nevertheless
+            windows = {info.id: info.context for info in await runtime.models()}
+        _windows[runtime] = time.monotonic(), windows
+    if runtime.local:  # how large the window is depends on how the model was started
+        return windows.get(model)
+    return windows.get(model) or describe(ModelInfo(model, runtime.name)).context
 
 
 def _keep(conversation: Conversation, asked: Entry, answer: Answer, fitted: Fitted) -> bool:

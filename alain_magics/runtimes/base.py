@@ -165,7 +165,8 @@ class Finished:
     flags: tuple[str, ...] = ()
 
 
-Event = TextDelta | ReasoningDelta | ToolCallDelta | Usage | Finished
+Delta = TextDelta | ReasoningDelta | ToolCallDelta
+Event = Delta | Usage | Finished
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from alain_magics.errors import AlainError, BadProtocol, InvalidOutput, ModelErr
 from alain_magics.runtimes.answer import Answer
 from alain_magics.runtimes.base import (
     ChatRequest,
+    Delta,
     Finished,
     ReasoningDelta,
     Runtime,
@@ -24,16 +25,14 @@ from alain_magics.runtimes.base import (
     ToolCallDelta,
     Usage,
 )
-from alain_magics.runtimes.channels import channel_parser
-from alain_magics.runtimes.loops import loop_detector
 from alain_magics.runtimes.meter import FreeMeter, Meter, Reservation
+from alain_magics.runtimes.parsing.channels import channel_parser
+from alain_magics.runtimes.parsing.loops import loop_detector
 from alain_magics.runtimes.tokens import estimate_request, estimate_tokens
 from alain_magics.settings import LoopMode
 
 if TYPE_CHECKING:
     from alain_magics.runtimes.recording import Recorder
-
-Delta = TextDelta | ReasoningDelta | ToolCallDelta
 
 FIRST_DELAY = 0.5
 """Seconds before the first retry, doubled for each further one, where the server names no time."""
@@ -114,7 +113,6 @@ class Turn:
         parser = channel_parser(self.request.model, tools=bool(self.request.tools))
         mode = self._options.loop_detection
         self._loops = {TextDelta: loop_detector(mode), ReasoningDelta: loop_detector(mode)}
-        structured = False  # the server itself tells the channels apart
         finished: Finished | None = None
         failed: ModelError | None = None
         try:
@@ -124,13 +122,13 @@ class Turn:
                         self._record.raw(event)
                     deltas: Sequence[Delta] = ()
                     if isinstance(event, TextDelta):
-                        deltas = (event,) if structured else parser.feed(event.text)
+                        deltas = parser.feed(event.text)
                     elif isinstance(event, Usage):
                         self.answer.usage = event
                     elif isinstance(event, Finished):
                         finished = event
                     else:
-                        structured = True
+                        parser.reasoning_is_separate()
                         deltas = (event,)
                     for delta in deltas:
                         repeats = self._keep(delta)
@@ -212,7 +210,7 @@ class Turn:
 
     def _validate(self) -> None:
         if self.request.schema is not None and self.answer.finish != "tool_calls":
-            from alain_magics.runtimes.structured import parse
+            from alain_magics.runtimes.parsing.structured import parse
 
             self.answer.value = parse(self.answer.text, self.request.schema)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import Any
 
 import pytest
@@ -28,6 +28,7 @@ from alain_magics.runtimes.base import (
     ReasoningDelta,
     Runtime,
     TextDelta,
+    Tool,
     ToolCallDelta,
     Usage,
 )
@@ -104,9 +105,17 @@ def test_thoughts_within_the_text_are_told_apart() -> None:
     assert (turn.answer.reasoning, turn.answer.text.strip()) == ("hmm", "yes")
 
 
-def test_markup_in_the_text_stays_where_the_server_tells_channels_apart_itself() -> None:
-    turn, _ = ask([ReasoningDelta("hm"), *said("<think> is a tag", "</think>")])
-    assert turn.answer.text == "<think> is a tag</think>"
+def test_markup_within_the_text_stays() -> None:
+    turn, _ = ask([ReasoningDelta("hm"), *said("The tag <think>", " ends with </think>")])
+    assert turn.answer.text == "The tag <think> ends with </think>"
+
+
+def test_a_call_in_the_text_is_found_also_where_reasoning_comes_in_a_field() -> None:
+    tool = Tool("add", "Add", {"type": "object"})
+    call = said('<tool_call>{"name": "add", ', '"arguments": {"x": 1}}</tool_call>')
+    turn, _ = ask([ReasoningDelta("hm"), *call], request=question(tools=(tool,)))
+    assert [(call.name, call.parsed()) for call in turn.answer.tool_calls] == [("add", {"x": 1})]
+    assert turn.answer.finish == "tool_calls"
 
 
 def test_what_looked_like_a_marker_is_given_out_at_the_end() -> None:
@@ -238,10 +247,8 @@ def test_an_error_of_no_known_kind_becomes_one() -> None:
 def test_every_reservation_is_settled_or_released_once(events: list[Any], calls: list[Any]) -> None:
     accounts = Accounts()
     turn = Turn(Played(events), question("Why"), meter=accounts)
-    try:
+    with suppress(AlainError):
         asyncio.run(turn.run())
-    except AlainError:
-        pass
     assert accounts.calls == ["reserve", *calls]
 
 

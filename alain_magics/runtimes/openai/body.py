@@ -16,9 +16,6 @@ from alain_magics.runtimes.providers import Capabilities
 ATTEMPTS = 8
 """Bodies that are tried for one request, at most."""
 
-BOUNDS = ("minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties")
-"""Words of a schema that make a grammar large."""
-
 _UNSUPPORTED = re.compile(r"un(supported|known|recogni[sz]ed|expected|available)|not (support|permit|allow)|extra")
 _STREAMING = re.compile(r"\bstream(ing|ed)?\b(?!_)")
 _FORM = re.compile(r"response_format|json_schema|json_object")
@@ -222,27 +219,17 @@ def _kind(form: str) -> str:
 
 def response_format(form: str, schema: Mapping[str, Any]) -> dict[str, Any]:
     """Return the part of the body that asks for JSON in one of its forms."""
+    from alain_magics.runtimes.parsing.structured import simplify
+
     match form:
         case "strict":
             described = {"name": "answer", "strict": True, "schema": schema}
             return {"response_format": {"type": "json_schema", "json_schema": described}}
         case "unbounded":
-            described = {"name": "answer", "schema": without_bounds(schema)}
+            described = {"name": "answer", "schema": simplify(schema)}
             return {"response_format": {"type": "json_schema", "json_schema": described}}
         case "object with schema":
-            return {"response_format": {"type": "json_object", "schema": without_bounds(schema)}}
+            return {"response_format": {"type": "json_object", "schema": simplify(schema)}}
         case "object":
             return {"response_format": {"type": "json_object"}}
     return {}
-
-
-def without_bounds(schema: Any) -> Any:
-    """Return a schema without the lengths that make its grammar large; what is validated here keeps them."""
-    if isinstance(schema, Mapping):
-        # A property may be called like a bound; its value is a schema then, not a number.
-        return {
-            name: without_bounds(value)
-            for name, value in schema.items()
-            if name not in BOUNDS or not isinstance(value, int)
-        }
-    return [without_bounds(each) for each in schema] if isinstance(schema, list) else schema

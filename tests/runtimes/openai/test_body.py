@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from alain_magics.errors import ModelError, Refused, ServerFailed
 from alain_magics.runtimes.base import ChatRequest, Message, Sampling, ToolCall
-from alain_magics.runtimes.openai.body import ATTEMPTS, BOUNDS, Attempt, manners_of, without_bounds
+from alain_magics.runtimes.openai.body import ATTEMPTS, Attempt, manners_of
 from alain_magics.runtimes.providers import PROVIDERS, Capabilities
 from tests.runtimes.contract import SCHEMA, WEATHER, ask
 
@@ -141,27 +141,6 @@ def test_a_schema_that_no_form_can_hold_is_asked_for_in_words_at_last() -> None:
 def test_a_server_that_refuses_everything_is_asked_a_few_times_only(errors: list[ModelError]) -> None:
     tried = attempt(ask("m", "Hi", schema=SCHEMA))
     assert sum(tried.adapt(error) for error in errors) < ATTEMPTS
-
-
-SCHEMAS = st.recursive(
-    st.fixed_dictionaries({"type": st.just("string")}, optional={name: st.integers(0, 9) for name in BOUNDS}),
-    lambda inner: st.fixed_dictionaries(
-        {"type": st.just("object"), "properties": st.dictionaries(st.sampled_from([*BOUNDS, "a"]), inner)},
-        optional={"minProperties": st.integers(0, 3), "anyOf": st.lists(inner, min_size=1, max_size=2)},
-    ),
-    max_leaves=6,
-)
-
-
-@given(SCHEMAS)
-def test_a_schema_without_bounds_holds_for_everything_that_held_before(schema: dict[str, Any]) -> None:
-    from jsonschema import Draft202012Validator
-
-    loose = without_bounds(schema)
-    Draft202012Validator.check_schema(loose)
-    assert not any(f'"{name}": {digit}' in json.dumps(loose) for name in BOUNDS for digit in range(10))
-    properties = schema.get("properties", {})
-    assert set(loose.get("properties", {})) == set(properties)  # also those that are called like a bound
 
 
 def test_bodies_are_not_shared_between_attempts() -> None:

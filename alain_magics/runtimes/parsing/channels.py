@@ -23,9 +23,9 @@ import re
 from collections.abc import Callable
 
 from alain_magics.runtimes.base import ReasoningDelta, TextDelta, ToolCallDelta
-from alain_magics.runtimes.harmony import FIRST_SLOT, OPENERS, HarmonyParser, StrippedParser
-from alain_magics.runtimes.json_scanner import JsonScanner
-from alain_magics.runtimes.markup import BLANKS, LINE_ENDS, THINKING, Delta, Markers, MarkupParser
+from alain_magics.runtimes.parsing.harmony import FIRST_SLOT, OPENERS, HarmonyParser, StrippedParser
+from alain_magics.runtimes.parsing.json_scanner import JsonScanner
+from alain_magics.runtimes.parsing.markup import BLANKS, LINE_ENDS, THINKING, Kind, Markers, MarkupParser
 
 LONGEST_CALL = 65_536
 """Characters after which what began as a call counts as text."""
@@ -68,10 +68,10 @@ class ChannelParser(MarkupParser):
                 break
         return text
 
-    def _passing(self) -> Delta | None:
+    def _passing(self) -> Kind | None:
         return self._inner.passing if self._inner else super()._passing()
 
-    def _become(self, state: Callable[[str, bool], str], delta: Delta | None = None, *, trimmed: str = "") -> None:
+    def _become(self, state: Callable[[str, bool], str], delta: Kind | None = None, *, trimmed: str = "") -> None:
         self._state, self.delta, self._trimmed = state, delta, trimmed
 
     def _beginning(self, text: str, last: bool) -> str:

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alain_magics.runtimes.base import TextDelta
-from alain_magics.runtimes.channels import LONGEST_CALL, channel_parser
-from tests.runtimes.heard import Heard, cuts, hear
+from alain_magics.runtimes.parsing.channels import LONGEST_CALL, channel_parser
+from tests.runtimes.parsing.heard import Heard, cuts, hear
 
 MARKUP = [
     *("<think>", "</think>", "<thinking>", "</thinking>", "[THINK]", "[/THINK]", "<tool_call>", "</tool_call>"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from alain_magics.runtimes.markup import Markers
+from alain_magics.runtimes.parsing.markup import Markers
 
 MARKERS = Markers("<think>", "[TOOL]")
 

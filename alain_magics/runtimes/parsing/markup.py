@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from alain_magics.runtimes.base import Event, ReasoningDelta, TextDelta
+from alain_magics.runtimes.base import Delta, ReasoningDelta, TextDelta
 
-Delta = type[TextDelta] | type[ReasoningDelta]
+Kind = type[TextDelta] | type[ReasoningDelta]
 
 THINKING = {"<think>": "</think>", "<thinking>": "</thinking>", "[THINK]": "[/THINK]"}
 """The tags around what a model thinks."""
@@ -47,24 +47,24 @@ class MarkupParser:
 
     def __init__(self, flags: list[str]) -> None:
         self.flags = flags
-        self.delta: Delta | None = None
-        self.passing: Delta | None = None
+        self.delta: Kind | None = None
+        self.passing: Kind | None = None
         self._held = ""
         self._trimmed = ""  # characters that belong to the marker before where they follow it
-        self._events: list[Event] = []
+        self._events: list[Delta] = []
 
-    def feed(self, text: str) -> Sequence[Event]:
+    def feed(self, text: str) -> Sequence[Delta]:
         """Take the next piece and return the events that it settles."""
         passing = self.passing
         if passing is not None and "<" not in text and "[" not in text:
             return (passing(text),) if text else ()
         return self._run(self._held + text, last=False)
 
-    def finish(self) -> Sequence[Event]:
+    def finish(self) -> Sequence[Delta]:
         """Return what was held back: the answer has ended."""
         return self._run(self._held, last=True)
 
-    def _run(self, text: str, *, last: bool) -> Sequence[Event]:
+    def _run(self, text: str, *, last: bool) -> Sequence[Delta]:
         self._events = []
         self._held = self._scan(text, last)
         self.passing = self._passing()
@@ -74,7 +74,7 @@ class MarkupParser:
         """Emit what the text settles and return the rest, to be seen again with more; nothing when it is the last."""
         raise NotImplementedError
 
-    def _passing(self) -> Delta | None:
+    def _passing(self) -> Kind | None:
         return None if self._held or self._trimmed else self.delta
 
     def _trim(self, text: str) -> str:

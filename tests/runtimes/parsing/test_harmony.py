@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.runtimes.heard import Heard, cuts, hear
+from tests.runtimes.parsing.heard import Heard, cuts, hear
 
 OSS = "openai/gpt-oss-20b"
 TWO = [("reasoning", "Let me see."), ("text", "Yes.")]

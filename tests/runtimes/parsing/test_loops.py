@@ -12,7 +12,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from alain_magics.runtimes.loops import LONGEST_UNIT, Mode, loop_detector
+from alain_magics.runtimes.parsing.loops import LONGEST_UNIT, Mode, loop_detector
 
 LONGEST = 200
 """Repeats, or tokens of four characters, within which a loop has to be noticed."""

@@ -17,8 +17,8 @@ from typing import Any
 from pydantic_core import from_json
 
 from alain_magics.errors import InvalidOutput, UsageError
-from alain_magics.runtimes.lenient_json import LOST_BACKSLASH, Reading
-from alain_magics.runtimes.markup import THINKING
+from alain_magics.runtimes.parsing.lenient_json import LOST_BACKSLASH, Reading
+from alain_magics.runtimes.parsing.markup import THINKING
 
 CANDIDATES = 200
 """Brackets in the prose of an answer that are looked at as the beginning of its JSON."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 
 from alain_magics.runtimes.base import ReasoningDelta, TextDelta, ToolCallDelta
-from alain_magics.runtimes.markup import BLANKS, Delta, Markers, MarkupParser
+from alain_magics.runtimes.parsing.markup import BLANKS, Kind, Markers, MarkupParser
 
 FIRST_SLOT = 1000
 """Calls found in the text are numbered from here on, so that they never meet those a server sends in fields."""
@@ -116,7 +116,7 @@ class StrippedParser(_ChannelledParser):
         signs = ("analysis", "commentary to=functions.")
         return None if any(sign.startswith(text) for sign in signs) else False
 
-    def _passing(self) -> Delta | None:
+    def _passing(self) -> Kind | None:
         return self.delta if self.delta is TextDelta else None  # the markers are mere words
 
     def _scan(self, text: str, last: bool) -> str:

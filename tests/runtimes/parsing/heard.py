@@ -8,7 +8,7 @@ from itertools import pairwise
 from hypothesis import strategies as st
 
 from alain_magics.runtimes.base import Event, ReasoningDelta, TextDelta, ToolCallDelta
-from alain_magics.runtimes.channels import channel_parser
+from alain_magics.runtimes.parsing.channels import channel_parser
 
 Heard = list[tuple[str, ...]]
 

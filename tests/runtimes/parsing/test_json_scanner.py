@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alain_magics.runtimes.json_scanner import JsonScanner
-from tests.runtimes.heard import cuts, pieces
+from alain_magics.runtimes.parsing.json_scanner import JsonScanner
+from tests.runtimes.parsing.heard import cuts, pieces
 
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=8),

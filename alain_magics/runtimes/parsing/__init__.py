@@ -1,0 +1,1 @@
+"""What models write, taken apart: channels, tool calls, endless repetition, JSON."""

@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from alain_magics.errors import TargetError
-from alain_magics.settings import PROJECT_FILE, Settings, resolve, user_file
+from alain_magics.settings import PROJECT_FILE, LoopMode, Settings, resolve, user_file
 
 if TYPE_CHECKING:
     from alain_magics.runtimes.base import ChatRequest, Runtime
-    from alain_magics.runtimes.parsing.loops import Mode
+    from alain_magics.runtimes.recording import Origin
     from alain_magics.runtimes.registry import Runtimes
     from alain_magics.runtimes.turn import Turn
     from alain_magics.sandbox import Sandbox
@@ -127,14 +127,19 @@ class Workspace:
             return self._runtimes
 
     def turn(
-        self, runtime: Runtime, request: ChatRequest, *, record: bool = False, loop_detection: Mode | None = None
+        self,
+        runtime: Runtime,
+        request: ChatRequest,
+        *,
+        record: Origin | None = None,
+        loop_detection: LoopMode | None = None,
     ) -> Turn:
-        """Return a turn as the settings want it; ``record`` keeps its artefacts under ``runs/``."""
+        """Return a turn as the settings want it; ``record`` says where it was asked, and keeps it under ``runs/``."""
         from alain_magics.runtimes.recording import Recorder
         from alain_magics.runtimes.turn import Turn, TurnOptions
 
         options = TurnOptions(loop_detection=loop_detection or self.settings.loop_detection)
-        recorder = Recorder((self.project or self.folder) / "runs", "cell") if record else None
+        recorder = Recorder((self.project or self.folder) / "runs", record) if record else None
         return Turn(runtime, request, options=options, recorder=recorder)
 
     def close(self) -> None:

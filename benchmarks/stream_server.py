@@ -1,7 +1,7 @@
 """A server for benchmarks: OpenAI chat completions as a stream, by hand on raw sockets so that it costs little.
 
 Run as a program it prints its port. The model's name says what comes: ``chunks-5000`` that many pieces at once,
-``tokens-500-5`` pieces 5 ms apart, ``wait-200`` one piece after 200 ms.
+``tokens-500-5`` pieces 5 ms apart, ``wait-200`` one piece after 200 ms, ``clock-200`` the same, saying the time.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import asyncio
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -42,11 +43,12 @@ async def answer(model: str, writer: asyncio.StreamWriter) -> None:
         count = int(numbers[0])
     elif kind == "tokens":
         count, pause = int(numbers[0]), int(numbers[1]) / 1000
-    elif kind == "wait":
+    elif kind in ("wait", "clock"):
         await asyncio.sleep(int(numbers[0]) / 1000)
     writer.write(HEAD)
     for number in range(count):
-        writer.write(event(model, {"content": f"{WORDS[number * number % 97 % len(WORDS)]}{number} "}))
+        word = str(time.time()) if kind == "clock" else f"{WORDS[number * number % 97 % len(WORDS)]}{number} "
+        writer.write(event(model, {"content": word}))
         if pause:
             await asyncio.sleep(pause)
         if pause or number % 100 == 0:

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from alain_magics.errors import ProfileError, UsageError
 from alain_magics.runtimes.base import Effort, Message, Sampling
-from alain_magics.settings import nearest
+from alain_magics.settings import LoopMode, nearest
 
 FOLDER = "profiles"
 """Where profiles lie, in the project."""
@@ -45,7 +45,7 @@ class Options(BaseModel):
     model: str | None = None
     system: str | None = None
     effort: Effort | None = None
-    loop_detection: Literal["off", "cheap", "full"] | None = None
+    loop_detection: LoopMode | None = None
     max_tokens: int | None = Field(None, ge=1)
     context_tokens: int | None = Field(None, ge=1)
     context_margin: int | None = Field(None, ge=0)

@@ -27,6 +27,7 @@ from alain_magics.runtimes.tokens import estimate_request
 if TYPE_CHECKING:
     from alain_magics.chat.tools import FunctionTool
     from alain_magics.runtimes.base import Runtime
+    from alain_magics.runtimes.recording import Origin
     from alain_magics.runtimes.turn import Turn
     from alain_magics.workspace import Workspace
 
@@ -84,9 +85,9 @@ async def run(context: Context, request: AskRequest) -> AsyncIterator[Event]:
     if request.estimate:
         yield await _estimate(asked)
         return
+    record = context.origin if request.record else None
     turns = [
-        workspace.turn(runtime, each, record=request.record, loop_detection=options.loop_detection)
-        for runtime, each in asked
+        workspace.turn(runtime, each, record=record, loop_detection=options.loop_detection) for runtime, each in asked
     ]
     answer: dict[str, Any] = {}
     if len(turns) > 1:
@@ -98,7 +99,7 @@ async def run(context: Context, request: AskRequest) -> AsyncIterator[Event]:
                 yield partial
         yield Done({"answers": [ends[slot] for slot in sorted(ends)], "sent": sent}, "")
         return
-    async with aclosing(_with_tools(workspace, turns[0], tools, request)) as events:
+    async with aclosing(_with_tools(workspace, turns[0], tools, record)) as events:
         async for event in events:
             yield event
             if isinstance(event, Partial) and event.kind == "end":
@@ -113,7 +114,7 @@ def _wanted(request: AskRequest, options: Options) -> list[str | None]:
 
 
 async def _with_tools(
-    workspace: Workspace, turn: Turn, tools: Mapping[str, FunctionTool], request: AskRequest
+    workspace: Workspace, turn: Turn, tools: Mapping[str, FunctionTool], record: Origin | None
 ) -> AsyncGenerator[Event, None]:
     """Ask; where the model wants tools called and the user allows it, call them and ask on."""
     for _ in range(ROUNDS):
@@ -134,7 +135,7 @@ async def _with_tools(
             yield Partial("tool", {"name": call.name, "arguments": call.arguments, "result": result})
             messages.append(Message("tool", result, tool_call_id=call.id, name=call.name))
         asked = replace(turn.request, messages=(*turn.request.messages, *messages))
-        turn = workspace.turn(turn.runtime, asked, record=request.record)
+        turn = workspace.turn(turn.runtime, asked, record=record)
 
 
 def _permission(call: ToolCall, tools: Mapping[str, FunctionTool]) -> Permission | str:

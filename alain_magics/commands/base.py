@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -95,6 +95,11 @@ class Context:
     namespace: Mapping[str, Any] = field(default_factory=dict)
     consent: frozenset[str] = frozenset()
     interactive_kernel: bool = False
+
+    @property
+    def origin(self) -> Literal["cell", "shell"]:
+        """Where the command was typed, as records say it."""
+        return "cell" if self.interactive_kernel else "shell"
 
 
 @dataclass(frozen=True)

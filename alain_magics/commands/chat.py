@@ -8,7 +8,7 @@ import os
 import re
 import time
 from collections.abc import AsyncIterator
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,7 +24,7 @@ from alain_magics.chat.profiles import Options, Profile
 from alain_magics.commands.answers import stream_answer
 from alain_magics.commands.base import Command, Context, Done, Event, Request
 from alain_magics.commands.interpolate import interpolate
-from alain_magics.errors import ModelError, TargetError, UsageError
+from alain_magics.errors import TargetError, UsageError
 from alain_magics.runtimes.base import ChatRequest, Effort, Message, ModelInfo, Runtime
 from alain_magics.store.files import atomic_write
 
@@ -42,7 +42,7 @@ _STARTED = datetime.now(UTC)
 """What placeholders say the time is: one that changed with every turn would cost the server's cache of the prompt."""
 
 KEPT = 30.0
-"""Seconds for which it is remembered how large the windows of a runtime's models are."""
+"""Seconds for which it is remembered how large the windows of local models are; those of others don't change."""
 
 Words = list[str]  # a request has a field with the name of this type
 _windows: WeakKeyDictionary[Runtime, tuple[float, dict[str, int | None]]] = WeakKeyDictionary()
@@ -120,7 +120,12 @@ async def run(context: Context, request: ConversationRequest) -> AsyncIterator[E
     options = _options(workspace, conversation, profile)
     if text:
         runtime, fitted, asked = await _fit(workspace, conversation, profile, options, text)
-        turn = workspace.turn(runtime, fitted.request, record=request.record, loop_detection=options.loop_detection)
+        turn = workspace.turn(
+            runtime,
+            fitted.request,
+            record=context.origin if request.record else None,
+            loop_detection=options.loop_detection,
+        )
         if fitted.dropped:
             turn.answer.flag(f"not sent: the {fitted.dropped} oldest turns")
         try:
@@ -227,13 +232,14 @@ async def _fit(
 async def _window(runtime: Runtime, model: str) -> int | None:
     """Return the window of a model in tokens, ``None`` where nobody says."""
     from alain_magics.runtimes.catalogue import describe
+    from alain_magics.runtimes.discovery import list_models
 
-    asked_at, windows = _windows.get(runtime, (0.0, {}))
-    if not asked_at or time.monotonic() - asked_at > KEPT:
-        with suppress(ModelError):  # whoever lists no models may answer nevertheless
-            windows = {info.id: info.context for info in await runtime.models()}
+    asked_at, windows = _windows.get(runtime, (None, {}))
+    if asked_at is None or (runtime.local and time.monotonic() - asked_at > KEPT):
+        listed = await (runtime.models() if runtime.local else list_models(runtime))
+        windows = {info.id: info.context for info in listed}
         _windows[runtime] = time.monotonic(), windows
-    if runtime.local:  # how large the window is depends on how the model was started
+    if runtime.local:  # only the runtime knows how the model was started
         return windows.get(model)
     return windows.get(model) or describe(ModelInfo(model, runtime.name)).context
 

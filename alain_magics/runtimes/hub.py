@@ -1,7 +1,7 @@
-"""Models on the Hugging Face Hub: search, variants, and download into the Hub's own cache.
+"""Models on the Hugging Face Hub: search, and the variants in which a repository holds its model.
 
-``huggingface_hub`` (extra ``hub``) does the talking and the resuming; it blocks, so it works in threads. The variables
-``HF_ENDPOINT``, ``HF_HUB_OFFLINE``, ``HF_HOME`` and the token of the Hub count as they do everywhere else.
+``huggingface_hub`` (extra ``hub``) does the talking. ``HF_ENDPOINT``, ``HF_HUB_OFFLINE``, ``HF_HOME`` and the token of
+the Hub count as they do everywhere else.
 """
 
 from __future__ import annotations
@@ -10,24 +10,31 @@ import asyncio
 import os
 import re
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any, Literal
+from pathlib import PurePosixPath
+from typing import Any, Literal, TypeVar
 
 from alain_magics.errors import DownloadError
 from alain_magics.runtimes.catalogue import quantisation
-
-if TYPE_CHECKING:
-    from huggingface_hub import HfApi
+from alain_magics.runtimes.parsed import count, text
+from alain_magics.text import plain
 
 Format = Literal["gguf", "mlx"]
+T = TypeVar("T")
 
 FORMATS: tuple[Format, ...] = ("gguf", "mlx")
-_PART = re.compile(r"-\d{5}-of-\d{5}(?=\.gguf$)")
+"""The forms of weights that runtimes of one's own machine take."""
+
+SECONDS = 15.0
+"""How long the Hub may take to answer."""
+
+_PREFIX = re.compile(r"(?:https?://)?(?:hf\.co|huggingface\.co)/", re.IGNORECASE)
 _REPOSITORY = re.compile(r"[\w.-]{1,96}/[\w.-]{1,96}")
-_MLX_FILES = (".safetensors", ".json", ".jinja", ".model", ".txt")
+_PART = re.compile(r"-\d{5}-of-\d{5}(?=\.gguf$)", re.IGNORECASE)
+_NO_MODEL = re.compile(r"mmproj|imatrix", re.IGNORECASE)  # files that belong to models, in the same form
+_MLX_FILES = (".safetensors", ".json", ".jinja", ".model", ".txt", ".tiktoken")
 
 
 @dataclass(frozen=True)
@@ -58,167 +65,144 @@ class Variant:
         return f"{self.repository}:{self.name}"
 
 
-def is_repository(name: str) -> bool:
-    """Whether a name is written like a repository of the Hub: ``owner/name``."""
-    return bool(_REPOSITORY.fullmatch(name))
+def parse_name(name: str) -> tuple[str, str]:
+    """Return the repository and the variant (perhaps empty) that a name such as ``hf.co/owner/name:Q8_0`` means.
+
+    The repository is empty where the name is not written like one of the Hub.
+    """
+    repository, _, variant = _PREFIX.sub("", name, count=1).partition(":")
+    return (repository, variant) if _REPOSITORY.fullmatch(repository) else ("", "")
 
 
-async def search(text: str, limit: int = 10) -> list[HubModel]:
-    """Return the most downloaded repositories of each format for a text."""
-    found = await asyncio.gather(*(asyncio.to_thread(_search, text, name, limit) for name in FORMATS))
+async def search(words: str, limit: int = 10) -> list[HubModel]:
+    """Return the most downloaded repositories whose names have the words in them, ``limit`` of each format."""
+    what = f"models for {words[:80]!r}"
+    found = await asyncio.gather(*(ask(what, lambda kind=kind: _search(words, kind, limit)) for kind in FORMATS))
     return sorted((model for models in found for model in models), key=lambda model: -model.downloads)
 
 
 async def variants(repository: str) -> list[Variant]:
     """Return the variants of a repository, the smallest first; :class:`DownloadError` where it has none."""
-    return await asyncio.to_thread(_variants, repository)
-
-
-async def download(variant: Variant, report: Callable[[int], None]) -> Path:
-    """Fetch a variant into the cache, going on where an earlier attempt ended, and return its first file or folder.
-
-    ``report`` is told, from another thread, how many bytes are there. A cancelled task stops the transfer.
-    """
-    stop = threading.Event()
-    try:
-        return await asyncio.to_thread(_download, variant, report, stop)
-    finally:
-        stop.set()
-
-
-def cache() -> Path:
-    """Return the folder of the Hub's cache."""
-    _require()
-    from huggingface_hub import constants
-
-    return Path(constants.HF_HUB_CACHE)
-
-
-def _search(text: str, name: Format, limit: int) -> list[HubModel]:
-    with _typed(f"searching for {text[:80]!r}"):
-        fields: Any = ["downloads", "likes", "lastModified", "gated"]
-        models = _api().list_models(search=text, filter=name, sort="downloads", limit=limit, expand=fields)
-        return [
-            HubModel(
-                id=model.id,
-                format=name,
-                downloads=model.downloads or 0,
-                likes=model.likes or 0,
-                updated=model.last_modified.date().isoformat() if model.last_modified else "",
-                gated=bool(model.gated),
-            )
-            for model in models
-        ]
-
-
-def _variants(repository: str) -> list[Variant]:
-    with _typed(repository):
-        info = _api().model_info(repository, files_metadata=True)
-    sizes = {file.rfilename: file.size or 0 for file in info.siblings or []}
-    groups: dict[str, list[str]] = {}
-    for file in sizes:
-        if file.endswith(".gguf") and not PurePosixPath(file).name.startswith("mmproj"):
-            groups.setdefault(_PART.sub("", file), []).append(file)
-    found = [
-        Variant(repository, "gguf", name, tuple(sorted(groups[file])), sum(sizes[part] for part in groups[file]))
-        for file, name in _named(groups).items()
-    ]
-    if not found and "mlx" in (info.tags or []):
-        files = tuple(file for file in sorted(sizes) if file.endswith(_MLX_FILES))
-        name = quantisation(repository) or "mlx"
-        found = [Variant(repository, "mlx", name, files, sum(sizes[file] for file in files))]
+    found = await ask(repository, lambda: _variants(repository))
     if not found:
         what = f"{repository} holds no weights in GGUF or MLX form."
-        raise DownloadError(what, f"Look for some: alain models --search {repository.rpartition('/')[2][:60]}")
+        raise DownloadError(what, f"Look for some: alain models --search {repository.rpartition('/')[2]}")
     return sorted(found, key=lambda variant: variant.size)
 
 
-def _named(files: dict[str, list[str]]) -> dict[str, str]:
-    """Return a short name for each file: its quantisation, or, where two have the same, the file's own name."""
-    short = {file: quantisation(PurePosixPath(file).stem) or PurePosixPath(file).stem for file in files}
-    names = list(short.values())
-    return {file: name if names.count(name) == 1 else PurePosixPath(file).stem for file, name in short.items()}
+async def ask(what: str, function: Callable[[], T]) -> T:
+    """Call what talks to the Hub about ``what``, in a thread; :class:`DownloadError` for all that goes wrong there.
 
+    The thread keeps nobody waiting: neither who loses interest, nor the end of the process.
+    """
+    answer: Future[T] = Future()
+    answer.set_running_or_notify_cancel()
 
-def _download(variant: Variant, report: Callable[[int], None], stop: threading.Event) -> Path:
-    from tqdm.std import tqdm
+    def call() -> None:
+        try:
+            answer.set_result(function())
+        except BaseException as error:  # noqa: BLE001  # it is raised where the answer is awaited
+            answer.set_exception(error)
 
-    before = 0
-
-    class Bar(tqdm):  # type: ignore[type-arg,unused-ignore]
-        """Draws nothing; tells how far the download is, and ends it when nobody waits for it any more."""
-
-        def display(self, *_args: Any, **_options: Any) -> None:
-            """Draw nothing."""
-
-        def update(self, n: float | None = 1) -> bool | None:
-            """Report, or end the download."""
-            if stop.is_set():
-                raise InterruptedError
-            super().update(n)
-            report(before + int(self.n))
-            return None
-
-    with _typed(variant.id):
-        paths = []
-        for file in variant.files:
-            path = Path(_fetch(variant.repository, file, Bar))
-            paths.append(path)
-            before += path.stat().st_size
-            report(before)
-    return paths[0] if variant.format == "gguf" else paths[0].parent
-
-
-def _fetch(repository: str, file: str, bar: Any) -> str:
-    from huggingface_hub import hf_hub_download
-
-    return str(hf_hub_download(repository, file, endpoint=_endpoint(), tqdm_class=bar))
-
-
-def _require() -> None:
+    threading.Thread(target=call, name="alain-hub", daemon=True).start()
     try:
-        import huggingface_hub  # noqa: F401
-    except ImportError:
-        advice = 'Install what it takes: pip install "alain-magics[hub]"'
-        raise DownloadError("Models of the Hub need the package huggingface_hub.", advice) from None
+        async with asyncio.timeout(2 * SECONDS):
+            return await asyncio.wrap_future(answer)
+    except Exception as error:  # noqa: BLE001  # its HTTP library may be this one or that one
+        raise _problem(what, error) from None
 
 
-def _api() -> HfApi:
+def endpoint() -> str:
+    """Return the address of the Hub."""
+    return os.environ.get("HF_ENDPOINT", "").rstrip("/") or "https://huggingface.co"
+
+
+def _search(words: str, kind: Format, limit: int) -> list[HubModel]:
+    from huggingface_hub.utils import build_hf_headers, get_session, hf_raise_for_status
+
+    asked: dict[str, Any] = {"search": words, "filter": kind, "sort": "downloads", "limit": limit}
+    asked["expand"] = ["downloads", "likes", "lastModified", "gated"]
+    # Its own list_models asks a Hub that is busy for half a minute before it says so.
+    answer = get_session().get(f"{endpoint()}/api/models", params=asked, headers=build_hf_headers(), timeout=SECONDS)
+    hf_raise_for_status(answer)
+    return [
+        HubModel(
+            id=text(entry, "id"),
+            format=kind,
+            downloads=count(entry, "downloads"),
+            likes=count(entry, "likes"),
+            updated=text(entry, "lastModified")[:10],
+            gated=bool(entry.get("gated")),
+        )
+        for entry in answer.json()
+    ]
+
+
+def _variants(repository: str) -> list[Variant]:
     from huggingface_hub import HfApi
 
-    return HfApi(endpoint=_endpoint(), library_name="alain_magics")
+    info = HfApi(endpoint=endpoint()).model_info(repository, files_metadata=True, timeout=SECONDS)
+    sizes = {file.rfilename: file.size or 0 for file in info.siblings or []}
+
+    def variant(kind: Format, name: str, files: Iterable[str]) -> Variant:
+        together = tuple(sorted(files))
+        return Variant(info.id, kind, name, together, sum(sizes[file] for file in together))
+
+    models: dict[str, list[str]] = {}
+    for file in sizes:
+        if file.endswith(".gguf") and not _NO_MODEL.search(PurePosixPath(file).name):
+            models.setdefault(_PART.sub("", file), []).append(file)
+    if models:
+        return [variant("gguf", name, models[file]) for file, name in _names(models).items()]
+    if "mlx" in (info.tags or []):
+        return [variant("mlx", quantisation(info.id) or "mlx", (file for file in sizes if file.endswith(_MLX_FILES)))]
+    return []
 
 
-def _endpoint() -> str | None:
-    return os.environ.get("HF_ENDPOINT") or None
+def _names(files: Iterable[str]) -> dict[str, str]:
+    """Return a short name for each file, which it ends with: so Ollama and llama.cpp find it by that name.
+
+    It begins with the quantisation; a file without one, or with the same as another, has its whole path as a name.
+    """
+    short = {file: _ending(PurePosixPath(file).stem) for file in files}
+    names = list(short.values())
+    return {file: name if names.count(name) == 1 else file.removesuffix(".gguf") for file, name in short.items()}
 
 
-@contextmanager
-def _typed(what: str) -> Iterator[None]:
-    """Turn what the library raises into errors of this package."""
-    _require()
+def _ending(stem: str) -> str:
+    begin = stem.lower().rfind(quantisation(stem).lower() or stem.lower())
+    begin -= len("UD-") if stem[:begin].upper().endswith("UD-") else 0  # quantised by a scheme of its own
+    return stem[max(begin, 0) :]
+
+
+def _problem(what: str, error: Exception) -> DownloadError:
+    """Return the error for what was raised while the Hub was asked about something."""
+    if isinstance(error, ImportError):
+        advice = 'Install it: pip install "alain-magics[hub]"'
+        return DownloadError("Models of the Hub need the package huggingface_hub.", advice)
     from huggingface_hub import errors
 
-    try:
-        yield
-    except errors.OfflineModeIsEnabled:
-        raise DownloadError(
-            f"The Hub is in offline mode, so {what} cannot be fetched.", "Unset HF_HUB_OFFLINE to go online."
-        ) from None
-    except errors.GatedRepoError:
-        advice = "Accept its terms on the model's page, and log in: hf auth login"
-        raise DownloadError(f"{what} is gated.", advice) from None
-    except (errors.RepositoryNotFoundError, errors.HFValidationError):
-        advice = "Check the name (owner/name), or log in where it is private: hf auth login"
-        raise DownloadError(f"The Hub has no {what}.", advice) from None
-    except errors.EntryNotFoundError as error:
-        raise DownloadError(
-            f"{what} misses a file: {str(error).splitlines()[0][:120]}", "Choose another variant."
-        ) from None
-    except (errors.HfHubHTTPError, OSError, ValueError) as error:
-        if isinstance(error, InterruptedError):
-            raise
-        reason = (str(error).splitlines() or [type(error).__name__])[0][:160]
-        raise DownloadError(f"The Hub fails ({what}): {reason}", "Try again: what has come is kept.") from None
-    except RuntimeError as error:  # the transfer's own library
-        raise DownloadError(f"The download of {what} broke off: {str(error)[:160]}", "Try again.") from None
+    log_in = "hf auth login"
+    status = error.response.status_code if isinstance(error, errors.HfHubHTTPError) else 0
+    match error:
+        case errors.OfflineModeIsEnabled():
+            problem = f"The Hub is in offline mode, so {what} cannot be had from it.", "Unset HF_HUB_OFFLINE."
+        case errors.GatedRepoError():
+            problem = f"{what} is gated.", f"Accept its terms at {endpoint()}/{what.partition(':')[0]}, then: {log_in}"
+        case errors.RepositoryNotFoundError() | errors.HFValidationError():
+            advice = f"Look for it: alain models --search {what.rpartition('/')[2]}; if it is private, log in: {log_in}"
+            problem = f"The Hub has no {what}.", advice
+        case errors.EntryNotFoundError():
+            problem = f"A file of {what} is not there any more.", "Look at its variants again, and choose one."
+        case _ if status == 429:
+            problem = "The Hub has had too many requests from here.", f"Wait a little, or log in: {log_in}"
+        case _ if status:
+            reason = f"The Hub answered with status {status} when it was asked about {what}."
+            problem = reason, "Try again in a moment."
+        case TimeoutError():
+            problem = f"The Hub at {endpoint()} does not answer.", "Check the network connection, or try again later."
+        case _:
+            reason = (plain(str(error)).splitlines() or [type(error).__name__])[0][:160]
+            advice = "Check the network connection, HTTPS_PROXY and HF_ENDPOINT."
+            problem = f"The Hub at {endpoint()} cannot be asked: {reason}.", advice
+    return DownloadError(*problem)

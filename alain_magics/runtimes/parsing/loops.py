@@ -18,9 +18,8 @@ of equal rows is one.
 from __future__ import annotations
 
 import re
-from typing import Literal
 
-Mode = Literal["off", "cheap", "full"]
+from alain_magics.settings import LoopMode
 
 LONGEST_UNIT = 400
 REPEATS = 168
@@ -39,7 +38,7 @@ _THICKET = re.compile("…(?:[^…]{0,12}…)*")
 _THICK = ELLIPSES // 8  # the window has room for seven thickets, so one of them holds more than this
 
 
-def loop_detector(mode: Mode) -> LoopDetector | None:
+def loop_detector(mode: LoopMode) -> LoopDetector | None:
     """Return a detector for one answer; ``None`` where none is wanted."""
     return None if mode == "off" else LoopDetector(numbers=mode == "full")
 

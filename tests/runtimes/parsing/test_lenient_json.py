@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from tests.runtimes.parsing.test_json_scanner import layouts, values
 
 from alain_magics.runtimes.parsing.lenient_json import LOST_BACKSLASH, Reading
+from tests.runtimes.parsing.test_json_scanner import layouts, values
 
 WORDS = st.lists(st.sampled_from("it Paris word true 1 end done he".split()), max_size=3).map(" ".join)
 simple = st.recursive(

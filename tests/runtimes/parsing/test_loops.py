@@ -12,13 +12,14 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from alain_magics.runtimes.parsing.loops import LONGEST_UNIT, Mode, loop_detector
+from alain_magics.runtimes.parsing.loops import LONGEST_UNIT, loop_detector
+from alain_magics.settings import LoopMode
 
 LONGEST = 200
 """Repeats, or tokens of four characters, within which a loop has to be noticed."""
 
 
-def watch(text: str, mode: Mode = "cheap", size: int = 4) -> tuple[int, int] | None:
+def watch(text: str, mode: LoopMode = "cheap", size: int = 4) -> tuple[int, int] | None:
     """Feed a text in pieces; return where a loop was noticed and where it is said to begin."""
     detector = loop_detector(mode)
     assert detector
@@ -166,7 +167,7 @@ def repeats(text: str, end: int | None = None) -> int:
 
 @pytest.mark.parametrize("mode", ["cheap", "full"])
 @pytest.mark.parametrize("size", [1, 4, 11])
-def test_the_endless_ellipses_of_real_answers_are_cut_within_200_repeats(shared: Path, size: int, mode: Mode) -> None:
+def test_the_endless_ellipses_of_real_answers_are_cut_within_200_repeats(shared: Path, size: int, mode: LoopMode) -> None:
     cut = 0
     for file in sorted((shared / "fixtures" / "llm_outputs").iterdir()):
         text = file.read_text(encoding="utf-8")

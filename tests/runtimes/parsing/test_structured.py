@@ -14,12 +14,12 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from pydantic_core import from_json
-from tests.runtimes.parsing.test_json_scanner import layouts, values
-from tests.runtimes.parsing.test_lenient_json import leaves, objects
 
 from alain_magics.errors import InvalidOutput, UsageError
 from alain_magics.runtimes.parsing.lenient_json import LOST_BACKSLASH
 from alain_magics.runtimes.parsing.structured import Salvaged, parse, salvage, simplify, violation
+from tests.runtimes.parsing.test_json_scanner import layouts, values
+from tests.runtimes.parsing.test_lenient_json import leaves, objects
 
 SCHEMA = {
     "type": "object",

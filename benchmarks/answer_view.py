@@ -26,9 +26,9 @@ from types import ModuleType
 from typing import Any
 
 import psutil
-import stream_server
 from jupyter_client.blocking.client import BlockingKernelClient
 from jupyter_client.manager import KernelManager, start_new_kernel
+from support import stream_server
 
 ROOT = Path(__file__).parent.parent
 LIMITS = {"messages": 40, "kB": 150, "first text, ms": 30, "interrupt, median ms": 50, "interrupt, p95 ms": 500}
@@ -219,7 +219,7 @@ def in_the_browser(tokens: int, folder: Path) -> None:
         for title, call in {"parts (this package)": "stream", "one output, drawn anew": "redraw"}.items():
             cells = [SPEAKERS, f"{call}(200, 0.002)", f"{call}({tokens}, 0.002)"]
             kind = {"name": "python3", "display_name": "Python 3"}
-            notebook = v4.new_notebook(cells=map(v4.new_code_cell, cells), metadata={"kernelspec": kind})
+            notebook = v4.new_notebook(cells=[v4.new_code_cell(cell) for cell in cells], metadata={"kernelspec": kind})
             nbformat.write(notebook, place.root / f"{call}.ipynb")
             page = browser.new_context(viewport={"width": 1300, "height": 950}).new_page()
             lab = tests.Lab(page, place)

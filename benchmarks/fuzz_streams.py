@@ -1,6 +1,6 @@
 """What becomes of mutated streams: ten operators, seeded; nothing may hang, and no error may be untyped.
 
-Run ``python -m benchmarks.fuzz_streams`` from the root of the repository; ``--streams``, ``--served`` (through a real
+Run ``python benchmarks/fuzz_streams.py``; ``--streams``, ``--served`` (through a real
 socket) and ``--seed`` choose others. Leaves with status 1 where something was wrong.
 """
 
@@ -12,6 +12,9 @@ import platform
 import sys
 import time
 from collections import Counter
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent.parent))  # the mutations are those of the tests
 
 from tests.peers.fuzzing import HANG, Outcomes, fuzz
 from tests.peers.mutations import OPERATORS

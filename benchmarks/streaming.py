@@ -18,7 +18,7 @@ import statistics
 import subprocess
 import sys
 
-import stream_server
+from support import stream_server
 
 CHUNKS = 5000
 COMMON = """

@@ -334,6 +334,11 @@ class Incoming(Watch):
         self._title = title
 
     @property
+    def status(self) -> int:
+        """The HTTP status, one of success."""
+        return self._response.status_code
+
+    @property
     def media_type(self) -> str:
         """What the server says the answer is, such as ``text/event-stream``."""
         return _media_type(self._response)

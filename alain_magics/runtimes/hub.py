@@ -13,6 +13,7 @@ import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass
+from functools import partial
 from pathlib import PurePosixPath
 from typing import Any, Literal, TypeVar
 
@@ -77,7 +78,7 @@ def parse_name(name: str) -> tuple[str, str]:
 async def search(words: str, limit: int = 10) -> list[HubModel]:
     """Return the most downloaded repositories whose names have the words in them, ``limit`` of each format."""
     what = f"models for {words[:80]!r}"
-    found = await asyncio.gather(*(ask(what, lambda kind=kind: _search(words, kind, limit)) for kind in FORMATS))
+    found = await asyncio.gather(*(ask(what, partial(_search, words, kind, limit)) for kind in FORMATS))
     return sorted((model for models in found for model in models), key=lambda model: -model.downloads)
 
 
@@ -118,12 +119,13 @@ def endpoint() -> str:
 
 
 def _search(words: str, kind: Format, limit: int) -> list[HubModel]:
-    from huggingface_hub.utils import build_hf_headers, get_session, hf_raise_for_status
+    from huggingface_hub import get_session, get_token, hf_raise_for_status
 
     asked: dict[str, Any] = {"search": words, "filter": kind, "sort": "downloads", "limit": limit}
     asked["expand"] = ["downloads", "likes", "lastModified", "gated"]
+    headers = {"authorization": f"Bearer {token}"} if (token := get_token()) else {}
     # Its own list_models asks a Hub that is busy for half a minute before it says so.
-    answer = get_session().get(f"{endpoint()}/api/models", params=asked, headers=build_hf_headers(), timeout=SECONDS)
+    answer = get_session().get(f"{endpoint()}/api/models", params=asked, headers=headers, timeout=SECONDS)
     hf_raise_for_status(answer)
     return [
         HubModel(

@@ -35,6 +35,7 @@ class NativeApi:
 
     ``models`` are lists with more details, the first that answers counts; ``load`` and ``unload`` take a model,
     ``unload`` under the name ``unload_field``; ``template`` makes messages a prompt, ``tokenize`` a prompt tokens.
+    ``download`` is whose way of downloading models it knows.
     """
 
     models: tuple[str, ...] = ()
@@ -43,6 +44,7 @@ class NativeApi:
     unload_field: str = "model"
     template: str = ""
     tokenize: str = ""
+    download: Literal["", "lmstudio", "llamacpp"] = ""
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,8 @@ class Provider:
     """A runtime's preset, or what the user added under a name of their own.
 
     ``key_variables`` are the environment variables that may hold its key; none: no key is sent. ``query`` is appended
-    to every address. ``steps`` are the two things to do where nothing answers.
+    to every address. ``steps`` are the two things to do where nothing answers; ``start`` is the command that starts it
+    with a ``{model}`` of the Hub, where it takes one so.
     """
 
     name: str
@@ -86,6 +89,7 @@ class Provider:
     headers: Mapping[str, str] = field(default_factory=dict)
     query: str = ""
     steps: tuple[str, str] = ("", "")
+    start: str = ""
 
     @property
     def host(self) -> str:
@@ -124,6 +128,7 @@ _PRESETS = (
                 load="/api/v1/models/load",
                 unload="/api/v1/models/unload",
                 unload_field="instance_id",
+                download="lmstudio",
             ),
         ),
         steps=(
@@ -150,7 +155,11 @@ _PRESETS = (
             reasoning_field="reasoning_content",
             sampling=_LLAMA,
             native=NativeApi(
-                load="/models/load", unload="/models/unload", template="/apply-template", tokenize="/tokenize"
+                load="/models/load",
+                unload="/models/unload",
+                template="/apply-template",
+                tokenize="/tokenize",
+                download="llamacpp",
             ),
         ),
         # It closes the connection after a stream without saying so: a request that uses it again may be lost.
@@ -159,6 +168,7 @@ _PRESETS = (
             "Install llama.cpp (github.com/ggml-org/llama.cpp).",
             "Start a model: llama-server -hf ggml-org/gpt-oss-20b-GGUF --jinja",
         ),
+        start="llama-server -hf {model} --jinja",
     ),
     Provider(
         "vllm",
@@ -168,6 +178,7 @@ _PRESETS = (
         ("VLLM_API_KEY",),
         capabilities=Capabilities(thinking="chat_template", sampling=_OPEN),
         steps=("Install vLLM: pip install vllm", "Start a model: vllm serve openai/gpt-oss-20b"),
+        start="vllm serve {model}",
     ),
     Provider(
         "mlx",
@@ -190,6 +201,7 @@ _PRESETS = (
             "Install mlx_lm on a Mac: pip install mlx-lm",
             "Start a model: mlx_lm.server --model mlx-community/Qwen3-4B-4bit",
         ),
+        start="mlx_lm.server --model {model}",
     ),
     Provider(
         "local",

@@ -33,6 +33,8 @@ _HEADINGS = {"h1", "h2", "h3", "h4", "h5", "h6"}
 _TAGS = {"a", "blockquote", "br", "code", "em", "hr", "li", "ol", "p", "pre", "strong", "ul"} | _HEADINGS
 _TAGS |= {"span", "table", "tbody", "td", "th", "thead", "tr"}
 _FORMULA = re.compile(r"\$\$[^$`]+(?<!\\)\$\$|\$(?![\s$])[^$`\n]*(?<![\s\\])\$(?![0-9$])")
+# As many models write formulas; where people write Markdown, these are just brackets.
+_BRACKETED = re.compile(r"\\\((?P<inline>[^$`\n]{1,999}?)\\\)|\\\[(?P<block>[^$`]{1,9999}?)\\\]")
 # Commands of MathJax and KaTeX that make links, styles, elements or further commands.
 _ACTIVE_COMMAND = re.compile(
     r"\\(?=(?:class|csname|cssId|data|def|href|html|include|let|newcommand|newenv|providecommand|renew|require|style|url))"
@@ -110,9 +112,14 @@ def neutralise(markdown: str) -> str:
     return fenced(markdown)
 
 
+def neutralise_answer(markdown: str) -> str:
+    """The same for what a model answers: formulas may stand in ``\\(…\\)`` and ``\\[…\\]``, which become dollars."""
+    return neutralise(_rewritten(_clean(markdown), brackets=True) if re.search(r"\\[(\[]", markdown) else markdown)
+
+
 def displayed(markdown: str) -> str:
-    """Neutral Markdown for an output of a notebook, where a page would take two prices in dollars for a formula."""
-    neutral = neutralise(markdown)
+    """The Markdown of an answer for an output of a notebook, where two prices in dollars would make a formula."""
+    neutral = neutralise_answer(markdown)
     return neutral if "&#36;" in markdown else neutral.replace("&#36;", "<span>&#36;</span>")
 
 
@@ -122,12 +129,14 @@ def _clean(text: str) -> str:
 
 
 @cache
-def _parser() -> MarkdownIt:
-    """CommonMark with tables and formulas, without raw HTML."""
+def _parser(*, brackets: bool = False) -> MarkdownIt:
+    """CommonMark with tables and formulas (with ``brackets``: in brackets too), without raw HTML."""
     from markdown_it import MarkdownIt
 
     parser = MarkdownIt("commonmark", {"html": False}).enable("table")
     parser.inline.ruler.before("escape", "formula", _formula)
+    if brackets:
+        parser.inline.ruler.before("formula", "bracketed", _bracketed)
     parser.add_render_rule("formula", lambda _self, tokens, at, _options, _env: html.escape(tokens[at].content))
     parser.add_render_rule("text", lambda _self, tokens, at, _options, _env: _prose(tokens[at].content))
     return parser
@@ -140,11 +149,26 @@ def _prose(text: str) -> str:
 def _formula(state: StateInline, silent: bool) -> bool:
     """The parser's rule that takes ``$formula$`` and ``$$formula$$`` as they are."""
     found = _FORMULA.match(state.src, state.pos, state.posMax)
-    if not found or not _closed(found[0]):
+    return found is not None and _take_formula(state, silent, found[0], found.end())
+
+
+def _bracketed(state: StateInline, silent: bool) -> bool:
+    """The parser's rule that takes a formula in brackets as one in dollars."""
+    found = _BRACKETED.match(state.src, state.pos, state.posMax)
+    if not found:
+        return False
+    formula = f"$${found['block']}$$" if found["block"] else f"${found['inline'].strip()}$"
+    whole = _FORMULA.match(formula + state.src[found.end() : found.end() + 1])
+    return whole is not None and whole[0] == formula and _take_formula(state, silent, formula, found.end())
+
+
+def _take_formula(state: StateInline, silent: bool, formula: str, end: int) -> bool:
+    """Let a formula stand where the parser is, if it is one for every renderer."""
+    if not _closed(formula):
         return False
     if not silent:
-        state.push("formula", "", 0).content = re.sub("< ?", r"\\lt ", _disarmed(found[0]))
-    state.pos = found.end()
+        state.push("formula", "", 0).content = re.sub("< ?", r"\\lt ", _disarmed(formula))
+    state.pos = end
     return True
 
 
@@ -169,11 +193,11 @@ def _safe(url: str) -> bool:
     return bool(re.match(r"https?://[^/]|mailto:|#", url, re.IGNORECASE))
 
 
-def _rewritten(markdown: str) -> str:
+def _rewritten(markdown: str, *, brackets: bool = False) -> str:
     """One pass: parse, and write every block anew."""
     from markdown_it.tree import SyntaxTreeNode
 
-    root = SyntaxTreeNode(_parser().parse(markdown))
+    root = SyntaxTreeNode(_parser(brackets=brackets).parse(markdown))
     return re.sub(f" *{_BLANK}", "", _blocks(root.children))
 
 

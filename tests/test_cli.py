@@ -42,6 +42,7 @@ def test_json_is_json(plugin):
         (["count", "--pauze", "1"], 2, "alain count has no option --pauze. Did you mean '--pause'?"),
         (["echo"], 2, "This runs code of somebody else. Look at it, then add --yes."),
         (["--completions", "tcsh"], 2, "There is no completion for 'tcsh'. Shells: bash, zsh, fish."),
+        (["speak", "-o", "x"], 2, "A shell has no variables. Send the output to a file: > FILE."),
         (["--verbose"], 2, "There is no verb '--verbose'."),
     ],
 )

@@ -82,6 +82,20 @@ def test_json_is_the_result_as_json(shell, plugin):
     assert repr(shell.run_line_magic("alain", "count 2 --json")) == '{\n  "counted": 2\n}'
 
 
+def test_an_answer_is_printed_as_it_comes_and_not_a_second_time(shell, plugin):
+    with capture_output() as captured:
+        shell.run_cell("%%alain speak -o kept\nAn *answer*")
+    assert captured.stdout.count("An *answer*") == 1
+    assert shell.user_ns["kept"].text == "An *answer*"
+    assert shell.user_ns["_"] is shell.user_ns["kept"]
+
+
+def test_what_is_no_name_is_refused_before_anything_is_asked(shell, plugin):
+    error, printed = errors_of(shell, "%%alain speak -o my-name\nHello")
+    assert type(error) is UsageError
+    assert printed == "'my-name' cannot be the name of a variable. Give one such as answer.\n"
+
+
 def test_a_cell_reaches_the_command_byte_for_byte(shell, plugin):
     shell.user_ns["name"] = "Ada"
     text = 'Hello {name} {nobody} $name {{name}} \\frac{1}{2} {"a": {1}}\n'

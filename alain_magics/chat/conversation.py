@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import from_json, to_json
@@ -127,7 +127,7 @@ def _as_read(turn: list[Entry]) -> Iterator[Message]:
         elif message.role == "tool" and message.tool_call_id not in asked:
             said.append(f"{message.name or 'result'}: {message.content}")
         elif message.content or message.tool_calls:
-            answers.append(replace(message, reasoning=""))
+            answers.append(replace(message, reasoning="") if message.reasoning else message)
     if said:
         yield Message("user", "\n\n".join(said))
     yield from answers
@@ -160,6 +160,20 @@ def loads(text: str | bytes) -> Conversation:
         raise ValueError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
 
 
+_State = tuple[Path, int, int, int]
+
+
+def _state(path: Path) -> _State:
+    """Return what changes with every change of a file."""
+    found = path.stat()
+    return path, found.st_ino, found.st_mtime_ns, found.st_size
+
+
+def _copy(conversation: Conversation) -> Conversation:
+    """Return a conversation that can go on by itself; entries never change."""
+    return conversation.model_copy(update={"entries": list(conversation.entries)})
+
+
 @dataclass(frozen=True)
 class Summary:
     """A stored conversation, without what was said."""
@@ -171,7 +185,12 @@ class Summary:
 
 
 class Chats:
-    """The conversations of a folder, by name."""
+    """The conversations of a folder, by name.
+
+    What was stored last is remembered, so that a turn costs no reading of all that was said before.
+    """
+
+    _latest: ClassVar[tuple[_State, Conversation] | None] = None
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -195,6 +214,8 @@ class Chats:
         """Return the conversation of that name; :class:`~alain_magics.errors.ConversationError` as for :meth:`open`."""
         path = self.path(name)
         try:
+            if Chats._latest and Chats._latest[0] == _state(path):
+                return _copy(Chats._latest[1])
             return loads(path.read_bytes())
         except FileNotFoundError:
             stored = [each.stem for each in self._files()]
@@ -216,6 +237,7 @@ class Chats:
         path = self.path(name)
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         atomic_write(path, dumps(conversation), force=True, private=True)
+        Chats._latest = (_state(path), _copy(conversation))
 
     def replace(self, name: str, conversation: Conversation) -> None:
         """Store a conversation in the place of another, which is kept under its name with :data:`PREVIOUS`."""

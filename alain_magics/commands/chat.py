@@ -21,11 +21,11 @@ from alain_magics.chat import mlx_harmony, profiles
 from alain_magics.chat.budget import Budget, Fitted, corrected, fit
 from alain_magics.chat.conversation import INTERRUPTED, Chats, Conversation, Entry
 from alain_magics.chat.profiles import Options, Profile
-from alain_magics.commands.answers import stream_answer
-from alain_magics.commands.base import Command, Context, Done, Event, Request
+from alain_magics.commands.answers import ModelRequest, stream_answer
+from alain_magics.commands.base import Command, Context, Done, Event
 from alain_magics.commands.interpolate import interpolate
 from alain_magics.errors import TargetError, UsageError
-from alain_magics.runtimes.base import ChatRequest, Effort, Message, ModelInfo, Runtime
+from alain_magics.runtimes.base import ChatRequest, Message, ModelInfo, Runtime
 from alain_magics.store.files import atomic_write
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ Words = list[str]  # a request has a field with the name of this type
 _windows: WeakKeyDictionary[Runtime, tuple[float, dict[str, int | None]]] = WeakKeyDictionary()
 
 
-class ConversationRequest(Request):
+class ConversationRequest(ModelRequest):
     """What to say, to whom, and what to do with the conversation."""
 
     message: Words = Field(
@@ -56,24 +56,6 @@ class ConversationRequest(Request):
         description="what to say, where it does not stand in the cell",
         json_schema_extra={"positional": True},
     )
-    model: str | None = Field(
-        default=None,
-        description="whom to talk to from now on, as runtime/model",
-        json_schema_extra={"short": "m", "complete": "model"},
-    )
-    profile: str | None = Field(
-        default=None,
-        description="the profile of profiles/NAME.toml to use from now on",
-        json_schema_extra={"short": "p"},
-    )
-    system: str | None = Field(
-        default=None, description="what the model should know about its role", json_schema_extra={"short": "s"}
-    )
-    effort: Effort | None = Field(default=None, description="how much to think before the answer")
-    max_tokens: int | None = Field(default=None, ge=1, description="tokens that an answer may have")
-    temperature: float | None = Field(default=None, ge=0, le=5, description="0: always the likeliest token")
-    seed: int | None = Field(default=None, description="the same seed gives the same answer, where the runtime can")
-    set: Words = Field(default=[], description="any option, as NAME=VALUE; NAME= leaves it open again (repeatable)")
     clear: bool = Field(default=False, description="begin a new conversation; the old one is kept as NAME.previous")
     load: str | None = Field(default=None, description="go on with a copy of the conversation of this name")
     save: str | None = Field(default=None, description="store a copy under this name")
@@ -84,19 +66,11 @@ class ConversationRequest(Request):
         description="take over profiles or conversations of mlx-harmony",
         json_schema_extra={"complete": "file"},
     )
-    record: bool = Field(default=False, description="keep prompt, answer and measurements under runs/")
 
     @property
     def wants_text(self) -> bool:
         """Whether there is nothing to say or to do yet."""
         return not (self.message or self.list or self.show or self.save or self.import_file)
-
-    def explicit(self) -> tuple[Options, Words]:
-        """Return the options that were given, and the names of those to leave open again."""
-        options, cleared = profiles.from_words(self.set)
-        names = ("model", "system", "effort", "max_tokens", "temperature", "seed")
-        named = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
-        return profiles.resolve(Options.of(named), options), cleared
 
 
 async def run(context: Context, request: ConversationRequest) -> AsyncIterator[Event]:

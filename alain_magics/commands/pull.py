@@ -2,137 +2,240 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing
-from typing import Literal
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
 
 from pydantic import Field
 
 from alain_magics.commands.base import Command, Context, Done, Event, Progress, Request
+from alain_magics.commands.models import size_text, table
 from alain_magics.errors import DownloadError
-from alain_magics.runtimes import hub, pull
-from alain_magics.runtimes.hub import Variant
-from alain_magics.runtimes.pull import Step
 
-Target = Literal["ollama", "lmstudio", "llamacpp", "local"]
+if TYPE_CHECKING:
+    from alain_magics.runtimes.hub import Variant
+    from alain_magics.runtimes.pull import Gauge, Way
+    from alain_magics.runtimes.registry import Runtimes
+    from alain_magics.store.jobs import Jobs
 
-_NOTE_PERIOD = 1.0  # seconds between two events of the job
+LOOK = 0.2
+"""Seconds between two looks at how far a pull is, and whether somebody wants it to end."""
+
+NOTE = 1.0
+"""Seconds between two events of the job."""
+
+_SUGGESTED = "Q4_K_M"  # the usual compromise between size and quality
 
 
 class PullRequest(Request):
     """What to fetch, and where it goes."""
 
     name: str = Field(
-        description="a model of Ollama's library, or owner/name of the Hub, with :variant",
+        description="owner/name of the Hub, with :variant; or a model of Ollama's library",
         json_schema_extra={"positional": True},
     )
-    into: Target | None = Field(default=None, description="the runtime to fetch it into (default: the preferred one)")
+    into: str | None = Field(
+        default=None,
+        description="the runtime to fetch it into; local: the Hub's cache (default: the first that runs and can)",
+        json_schema_extra={"complete": "runtime"},
+    )
+
+
+@dataclass(frozen=True)
+class _Target:
+    """Where a model goes: a runtime, and how it is fetched into it."""
+
+    name: str
+    title: str
+    way: Way
 
 
 async def run(context: Context, request: PullRequest) -> AsyncIterator[Event]:
     """List the variants where there is a choice; else fetch the model, as a job that can be resumed."""
-    repository, _, wanted = request.name.removeprefix("hf.co/").partition(":")
-    chosen: Variant | None = None
-    if hub.is_repository(repository):
-        yield Progress(f"Looking at {repository}")
-        found = await hub.variants(repository)
-        chosen = _chosen(found, wanted)
-        if chosen is None:
-            yield _choice(repository, found)
-            return
-    target = request.into or await _target(context, chosen)
-    jobs = context.workspace.jobs
-    asked = request.model_dump() | {"into": target}
-    earlier = jobs.find_resumable("pull", asked)
-    if earlier:
-        jobs.resume(earlier.id)
-    job = earlier.id if earlier else jobs.start("pull", asked)
-    identifier, noted = "", 0.0
+    from alain_magics.runtimes import hub
+    from alain_magics.runtimes.pull import Gauge
+
+    runtimes, name, variant = context.workspace.runtimes, request.name, None
+    target = await _wanted(runtimes, request.into, name) if request.into else None
+    repository, wanted = hub.parse_name(name)
+    if repository:
+        yield Progress(f"looking at {repository} on the Hub")
+        try:
+            found = await hub.variants(repository)
+        except DownloadError:
+            if target is None or target.way not in ("ollama", "lmstudio"):  # which have libraries with such names
+                raise
+        else:
+            variant = _chosen(found, wanted)
+            if variant is None:
+                yield _choice(found)
+                return
+            name = variant.id
+    target = target or await _default(runtimes, name, variant)
+    _check(target, name, variant)
+    gauge = Gauge()
+    work = partial(_fetch, runtimes, target, name, variant, gauge)
+    what = f"fetching {name} into {target.title}"
     try:
-        async with aclosing(_steps(context, target, request.name, chosen)) as steps:
-            async for step in steps:
-                identifier = step.id
-                if step.what:
-                    yield Progress(step.what, step.done, step.total)
-                if time.monotonic() - noted >= _NOTE_PERIOD:
-                    jobs.append(job, {"what": step.what, "done": step.done, "total": step.total})
-                    noted = time.monotonic()
-    except DownloadError as error:
-        jobs.fail(job, str(error))
+        async with aclosing(
+            _job(context.workspace.jobs, {"name": name, "into": target.name}, what, work, gauge)
+        ) as job:
+            async for event in job:
+                yield event
+    except asyncio.CancelledError:
+        if target.way == "lmstudio":
+            context.workspace.notices.append(f"{target.title} goes on with it: downloads can be stopped there only.")
         raise
-    except BaseException:
-        jobs.cancel(job)
-        raise
-    jobs.finish(job, {"id": identifier})
-    yield Done({"id": identifier}, f"{identifier} is there. Use it: alain use {identifier}")
 
 
-def _chosen(found: list[Variant], wanted: str) -> Variant | None:
+async def _wanted(runtimes: Runtimes, name: str, model: str) -> _Target:
+    """Return the runtime that the user chose; an error where it does not run, or cannot fetch models."""
+    from alain_magics.runtimes import pull
+
+    provider = runtimes.provider(name)
+    way = pull.way_into(provider)
+    if way == "cache":
+        return _Target(name, "the Hub's cache", way)
+    if not way:
+        raise pull.by_hand(provider, model)
+    await runtimes.models(name)  # where it does not run, this says what to do
+    if not await pull.can_fetch(runtimes.http(name)):
+        raise pull.by_hand(provider, model)
+    return _Target(name, provider.title, way)
+
+
+async def _default(runtimes: Runtimes, name: str, variant: Variant | None) -> _Target:
+    """Return the first runtime that runs and can fetch a model, else the Hub's cache."""
+    from alain_magics.runtimes import pull
+
+    for found in await runtimes.discover():
+        way = pull.way_into(found.provider)
+        if way == "cache" or (way == "lmstudio" and variant is None) or not pull.takes(way, variant):
+            continue
+        if await pull.can_fetch(runtimes.http(found.runtime)):
+            return _Target(found.runtime, found.provider.title, way)
+    if variant is None:
+        words = name.partition(":")[0]
+        advice = f"Start it: ollama serve, or look on the Hub: alain models --search {words}"
+        raise DownloadError(f"No Ollama runs here that could fetch {name}.", advice)
+    return _Target("local", "the Hub's cache", "cache")
+
+
+def _check(target: _Target, name: str, variant: Variant | None) -> None:
+    """Refuse what cannot go into a target."""
+    from alain_magics.runtimes.pull import takes
+
+    if takes(target.way, variant):
+        return
+    if variant:
+        raise DownloadError(f"{target.title} takes no {variant.format.upper()} weights.", "Choose a GGUF repository.")
+    words = name.partition(":")[0].rpartition("/")[2]
+    advice = f"Name one (owner/name): alain models --search {words}"
+    raise DownloadError(f"{target.title} takes models of the Hub, and {name} is none.", advice)
+
+
+def _chosen(found: Sequence[Variant], wanted: str) -> Variant | None:
     """Return the variant that the user named, or the only one; nothing where there is a choice."""
     if not wanted:
         return found[0] if len(found) == 1 else None
     for variant in found:
         if variant.name.lower() == wanted.lower():
             return variant
-    names = ", ".join(variant.name for variant in found[:12])
-    raise DownloadError(f"{found[0].repository} has no variant {wanted!r}.", f"There are: {names}.")
+    names = ", ".join(variant.name for variant in found)
+    raise DownloadError(f"{found[0].repository} has no variant {wanted[:80]!r}.", f"It has: {names}.")
 
 
-def _choice(repository: str, found: list[Variant]) -> Done:
+def _choice(found: Sequence[Variant]) -> Done:
+    """Return the variants as a table, with one to begin with."""
+    from alain_magics.runtimes.room import fits_memory
+
+    fits = {each.id: fits_memory(each.size) for each in found}
+    lines = table(
+        ("variant", "size", "files", "memory"),
+        [
+            (each.name, size_text(each.size), str(len(each.files)), "fits" if fits[each.id] else "too little for it")
+            for each in found
+        ],
+    )
     rows = [
         {
-            "id": variant.id,
-            "variant": variant.name,
-            "size": variant.size,
-            "files": len(variant.files),
-            "fits_memory": pull.fits_memory(variant.size),
+            "id": each.id,
+            "variant": each.name,
+            "format": each.format,
+            "size": each.size,
+            "files": len(each.files),
+            "fits_memory": fits[each.id],
         }
-        for variant in found
+        for each in found
     ]
-    width = max(len(variant.name) for variant in found)
-    lines = [f"{repository} comes in {len(found)} variants:", ""]
-    for variant, row in zip(found, rows, strict=True):
-        fits = "fits into memory" if row["fits_memory"] else "larger than this machine's memory"
-        lines.append(f"  {variant.name:<{width}}  {variant.size / 1e9:7.2f} GB  {fits}")
-    best = [variant for variant, row in zip(found, rows, strict=True) if row["fits_memory"]]
-    suggested = next((variant for variant in best if variant.name.upper() == "Q4_K_M"), (best or found)[-1])
-    lines += ["", f"Fetch one: alain pull {suggested.id}"]
-    return Done({"variants": rows}, "\n".join(lines))
+    fitting = [each for each in found if fits[each.id]] or found[:1]
+    suggested = next((each for each in fitting if each.name.upper() == _SUGGESTED), fitting[-1])
+    return Done({"variants": rows}, "\n".join([*lines, "", f"Fetch one: alain pull {suggested.id}"]))
 
 
-async def _target(context: Context, chosen: Variant | None) -> Target:
-    """Return the first running runtime that can fetch models; this process where none runs."""
-    running = {found.runtime for found in await context.workspace.runtimes.discover()}
-    for name in ("lmstudio", "ollama", "llamacpp"):
-        if name in running and (chosen or name == "ollama"):
-            return name
-    if chosen is None:
-        raise DownloadError(
-            "No Ollama runs to fetch that into.", "Start it (ollama serve), or name owner/name of the Hub."
-        )
-    return "local"
+async def _fetch(runtimes: Runtimes, target: _Target, name: str, variant: Variant | None, gauge: Gauge) -> Done:
+    """Fetch a model, and say how `use` calls it."""
+    from alain_magics.runtimes import pull
 
-
-async def _steps(context: Context, target: Target, name: str, chosen: Variant | None) -> AsyncGenerator[Step, None]:
-    """Yield the steps of the way that leads into a target."""
-    if target == "local":
-        if chosen is None:
-            raise DownloadError(f"{name} is not on the Hub.", "Name it as owner/name.")
-        ways = pull.into_cache(chosen)
+    if target.way == "cache":
+        assert variant
+        await pull.into_cache(variant, gauge)
+        identifier, remark = pull.in_cache(variant)
     else:
-        http = context.workspace.runtimes.http(target)
-        if target == "ollama":
-            ways = pull.into_ollama(http, f"hf.co/{chosen.id}" if chosen else name)
-        elif chosen is None:
-            raise DownloadError(f"{name} is not on the Hub.", "Name it as owner/name.")
-        elif target == "lmstudio":
-            ways = pull.into_lm_studio(http, chosen.repository, chosen.name)
-        else:
-            ways = pull.into_llama_cpp(http, chosen.id)
-    async with aclosing(ways) as steps:
-        async for step in steps:
-            yield step
+        before = await runtimes.models(target.name)
+        await pull.into_server(target.way, runtimes.http(target.name), name, variant, gauge)
+        model = pull.arrived(before, await runtimes.models(target.name), name)
+        identifier = model.name if model else ""
+        remark = "" if model else f"alain models --runtime {target.name} tells how it is called there."
+    lines = [f"{name} is in {target.title}.", f"Use it: alain use {identifier}" if identifier else "", remark]
+    data = {"id": identifier, "name": name, "into": target.name}
+    return Done(data, "\n".join(filter(None, lines)))
+
+
+async def _job(
+    jobs: Jobs, asked: dict[str, str], what: str, work: Callable[[], Awaitable[Done]], gauge: Gauge
+) -> AsyncGenerator[Event, None]:
+    """Do the work as a job, which others can follow and cancel; one that ended early is taken up again."""
+    earlier = jobs.find_resumable("pull", asked)
+    if earlier:
+        jobs.resume(earlier.id)
+    job = earlier.id if earlier else jobs.start("pull", asked)
+    task, noted, told = asyncio.ensure_future(work()), 0.0, None
+    try:
+        try:
+            while not task.done():
+                await asyncio.wait({task}, timeout=LOOK)
+                if (now := _progress(what, gauge)) != told:
+                    told = now
+                    yield now
+                if time.monotonic() - noted >= NOTE:
+                    noted = time.monotonic()
+                    jobs.append(job, {"what": what, **vars(gauge)})
+                if jobs.get(job).cancel_requested and not task.done():
+                    raise DownloadError(f"Somebody has cancelled {what}.", "Pull again: it goes on where it was.")
+        finally:
+            task.cancel()
+            await asyncio.wait({task})
+        done = task.result()
+    except (asyncio.CancelledError, GeneratorExit):
+        jobs.cancel(job)
+        raise
+    except BaseException as error:
+        jobs.cancel(job) if jobs.get(job).cancel_requested else jobs.fail(job, str(error))
+        raise
+    jobs.finish(job, done.data)
+    yield done
+
+
+def _progress(what: str, gauge: Gauge) -> Progress:
+    stage = f": {gauge.stage}" if gauge.stage else ""
+    if not gauge.total:
+        return Progress(f"{what}{stage}")
+    return Progress(f"{what}{stage}, MB", gauge.done // 10**6, -(-gauge.total // 10**6))
 
 
 command = Command(

@@ -9,7 +9,7 @@ from alain_magics.display import markup
 from alain_magics.display.pane import Pane
 from alain_magics.display.panel import Panel
 from alain_magics.display.stream import Stream
-from alain_magics.text import plain, render
+from alain_magics.text import neutralise_answer, plain, render
 
 
 class Comparison(Pane):
@@ -47,7 +47,7 @@ class Comparison(Pane):
         The thoughts are in it once all answers are there, since what is drawn anew does not stay open.
         """
         while (part := stream.tail.take()) is not None:
-            self._rendered[slot] = self._rendered.get(slot, "") + render(part)
+            self._rendered[slot] = self._rendered.get(slot, "") + _html(part)
         above, below = "", ""
         if stream.thoughts and self.ended:
             above = markup.folded(stream.thoughts_line(), "".join(stream.thoughts))
@@ -57,4 +57,8 @@ class Comparison(Pane):
             below = markup.quiet(stream.data.get("error") or "") + markup.badge(stream.data, named=False)
         elif not stream.writes:
             below = markup.quiet(stream.status())
-        return markup.column(stream.name, above, self._rendered.get(slot, ""), render(stream.tail.source), below)
+        return markup.column(stream.name, above, self._rendered.get(slot, ""), _html(stream.tail.source), below)
+
+
+def _html(markdown: str) -> str:
+    return render(neutralise_answer(markdown))

@@ -1,7 +1,7 @@
 """Downloads from the Hub into its cache, where ``local``, llama.cpp and everything else that uses the Hub find them.
 
-Recent releases of ``huggingface_hub`` begin anew whenever a download ends early, so the bytes are fetched here, into the
-file that earlier releases used; it is asked where they are, and links the finished file into its cache.
+Recent releases of ``huggingface_hub`` begin anew whenever a download ended early. So the bytes are fetched here, into
+the file where earlier releases kept them; the library is asked where they are, and links what is whole into its cache.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from urllib.parse import urlsplit
 
 from alain_magics.errors import DownloadError, ModelError, StreamTruncated, TimedOut
 from alain_magics.keys import Key
-from alain_magics.runtimes.disk import check_room
 from alain_magics.runtimes.http import Http, Pool
 from alain_magics.runtimes.hub import Variant, ask, endpoint
 from alain_magics.runtimes.local.files import hub_cache
 from alain_magics.runtimes.providers import Provider
+from alain_magics.runtimes.room import check_disk
 
 ATTEMPTS = 3
 """How often a transfer may end without a single byte before it is given up."""
@@ -65,7 +65,7 @@ async def download(variant: Variant, report: Callable[[int], None]) -> None:
     what has come is kept.
     """
     sources = [await _find(variant, file) for file in variant.files]
-    check_room(sum(source.size - source.there for source in sources), hub_cache())
+    check_disk(sum(source.size - source.there for source in sources), hub_cache())
     pool, done = Pool(), 0
     try:
         for file in variant.files:
@@ -130,7 +130,7 @@ async def _bring(pool: Pool, variant: Variant, file: str, report: Callable[[int]
 
 async def _fetch(pool: Pool, source: _Source, name: str, report: Callable[[int], None]) -> None:
     """Fetch what is missing of a file, alone, and make it the blob."""
-    from huggingface_hub.utils import WeakFileLock  # type: ignore[attr-defined]
+    from huggingface_hub.utils import WeakFileLock  # type: ignore[attr-defined,unused-ignore]
 
     for path in (source.blob, source.lock):
         path.parent.mkdir(parents=True, exist_ok=True)

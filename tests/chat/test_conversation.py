@@ -66,6 +66,24 @@ def test_where_nothing_is_stored_a_conversation_begins(chats: Chats):
         chats.load("new")
 
 
+def test_what_was_not_stored_is_not_remembered(chats: Chats):
+    chats.save("talk", talk(user("Hi")))
+    open_one = chats.open("talk")
+    open_one.add(Entry.of(said("Yo")))
+    open_one.options = Options(max_tokens=1)
+    again = chats.open("talk")
+    assert (len(again.entries), again.options) == (1, Options())
+
+
+def test_what_another_program_stored_is_seen(chats: Chats):
+    chats.save("talk", talk(user("Hi")))
+    text = chats.path("talk").read_text()
+    chats.path("talk").write_text(text.replace('"Hi"', '"Ho"'))
+    assert chats.open("talk").entries[0].message.content == "Ho"
+    chats.path("talk").unlink()
+    assert chats.open("talk").entries == []
+
+
 def test_a_name_that_is_nearly_right_is_suggested(chats: Chats):
     chats.save("physics", talk())
     with pytest.raises(ConversationError, match="Did you mean 'physics'"):

@@ -27,8 +27,8 @@ repository                 what it is
 
 Modes of :meth:`Peer.behave`: ``pace`` seconds between pieces of 64 KiB, ``cut`` a transfer after that many bytes,
 ``cuts`` how many transfers are cut (default: all), ``ranges=0`` sends all that is there whatever part was wanted,
-``spoilt=1`` sends other bytes, ``status`` fails everything with that status, ``stall`` waits that many seconds before
-each answer.
+``spoilt=1`` sends other bytes, ``bent=1`` names large files so that they would lie outside of a cache, ``status`` fails
+everything with that status, ``stall`` waits that many seconds before each answer.
 """
 
 from __future__ import annotations
@@ -185,16 +185,18 @@ class Handler(BaseHTTPRequestHandler):
             server.seen.append(seen)
         time.sleep(server.modes.get("stall", 0))
         try:
-            if "status" in server.modes:
-                raise Refusal(int(server.modes["status"]), "", "This did not work")
-            path = unquote(parts.path)
-            self._api(path, query) if path.startswith("/api/") else self._file(path, headers)
+            self._serve(unquote(parts.path), query, headers)
         except Refusal as refusal:
             self._say(refusal.status, {"error": str(refusal)}, refusal.headers)
         except OSError:
             self.close_connection = True
 
     do_GET = do_HEAD = do_POST = do_DELETE = _answer  # noqa: N815
+
+    def _serve(self, path: str, query: dict[str, list[str]], headers: dict[str, str]) -> None:
+        if "status" in self.server.modes:
+            raise Refusal(int(self.server.modes["status"]), "", "This did not work")
+        self._api(path, query) if path.startswith("/api/") else self._file(path, headers)
 
     def _control(self) -> None:
         raw = self.rfile.read(int(self.headers.get("content-length", 0)))
@@ -297,7 +299,8 @@ class Handler(BaseHTTPRequestHandler):
             self._send(file, headers, {"X-Repo-Commit": COMMIT})
             return
         self.send_response(302)
-        told = {"X-Repo-Commit": COMMIT, "X-Linked-Size": str(file.size), "X-Linked-ETag": f'"{file.sha256}"'}
+        etag = "../../../bent" if self.server.modes.get("bent") else file.sha256
+        told = {"X-Repo-Commit": COMMIT, "X-Linked-Size": str(file.size), "X-Linked-ETag": f'"{etag}"'}
         told["Location"] = f"http://localhost:{self.server.server_address[1]}/cdn/{file.sha256}?signed=a%2Fb"
         for name, value in {**told, "content-length": "0"}.items():
             self.send_header(name, value)

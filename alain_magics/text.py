@@ -113,7 +113,7 @@ def neutralise(markdown: str) -> str:
 
 
 def neutralise_answer(markdown: str) -> str:
-    """The same for what a model answers: formulas may stand in ``\\(…\\)`` and ``\\[…\\]``, which become dollars."""
+    r"""The same for what a model answers: formulas may stand in ``\(…\)`` and ``\[…\]``, which become dollars."""
     return neutralise(_rewritten(_clean(markdown), brackets=True) if re.search(r"\\[(\[]", markdown) else markdown)
 
 

@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from alain_magics.text import as_markdown, fenced, inline, neutralise, plain, render
-from tests.payloads import CONFUSIONS, ELEMENTS, LINKS, PAYLOADS
+from alain_magics.text import as_markdown, displayed, fenced, inline, neutralise, neutralise_answer, plain, render
+from tests.payloads import ELEMENTS, LINKS, PAYLOADS
 
 HEADINGS = {"h1", "h2", "h3", "h4", "h5", "h6"}
 TABLE = {"table", "tbody", "td", "th", "thead", "tr"}
@@ -78,15 +78,29 @@ def test_the_corpus_is_large_and_the_permissive_renderer_would_let_it_act() -> N
 
 
 @pytest.mark.parametrize(
-    "way", [render, lambda text: permissive(neutralise(text)), lambda text: by_nbconvert(neutralise(text))]
+    "way",
+    [
+        render,
+        lambda text: render(neutralise_answer(text)),
+        lambda text: permissive(neutralise(text)),
+        lambda text: permissive(displayed(text)),
+        lambda text: by_nbconvert(neutralise(text)),
+        lambda text: by_nbconvert(displayed(text)),
+    ],
 )
 def test_no_payload_is_active_in_any_rendering(way: Callable[[str], str]) -> None:
     assert {payload: found for payload in PAYLOADS if (found := active_parts(way(payload)))} == {}
 
 
+def without_code(text: str) -> str:
+    """Markdown or HTML without its code, where nothing is taken for a formula."""
+    return re.sub(r"(?s)<code.*?</code>|(`+)[^`].*?\1", "", text)
+
+
 def test_no_payload_leaves_an_active_command_in_a_formula() -> None:
     left = re.compile(r"\\(?:href|includegraphics|url|class|style|require|html\w+|def)\b")
-    assert [payload for payload in CONFUSIONS if left.search(neutralise(payload)) or left.search(render(payload))] == []
+    ways = (neutralise, displayed, render)
+    assert [payload for payload in PAYLOADS for way in ways if left.search(without_code(way(payload)))] == []
 
 
 def test_a_second_pass_changes_no_payload() -> None:
@@ -108,6 +122,7 @@ def test_any_text_is_neutral_after_one_pass_and_stays_so(text: str) -> None:
     assert neutralise(neutral) == neutral
     assert active_parts(permissive(neutral)) == []
     assert active_parts(by_nbconvert(neutral)) == []
+    assert active_parts(permissive(displayed(text))) == []
 
 
 @given(st.one_of(st.lists(PIECES, max_size=20).map("".join), st.text(max_size=80)))
@@ -160,6 +175,32 @@ def test_harmless_markdown_is_left_as_it_is(markdown: str) -> None:
 )
 def test_what_could_act_or_fetch_is_written_as_text(markdown: str, neutral: str) -> None:
     assert neutralise(markdown) == neutral
+
+
+@pytest.mark.parametrize(
+    ("answer", "neutral"),
+    [
+        (r"so \(x^2\) and \( a_1 \).", "so $x^2$ and $a_1$."),
+        ("thus\n\\[\nx = \\frac{1}{2}\n\\]\nand", "thus\n$$\nx = \\frac{1}{2}\n$$\nand"),
+        (r"`\(c\)` is code", r"`\(c\)` is code"),
+        (r"\(5\)7 and \(open", "(5)7 and (open"),
+        (r"\(\href{javascript:alert(1)}{x}\)", "$\\\u2060href{javascript:alert(1)}{x}$"),
+        (r"\(a]( b\)", "(a&#93;( b)"),
+        ("- \\(a<b\\)", "- $a\\lt b$"),
+    ],
+)
+def test_formulas_of_answers_may_stand_in_brackets(answer: str, neutral: str) -> None:
+    assert neutralise_answer(answer) == neutral
+
+
+def test_brackets_of_other_texts_are_brackets() -> None:
+    assert neutralise(r"see \[1\] and f\(x\)") == "see [1] and f(x)"
+
+
+def test_prices_on_a_page_are_no_formula() -> None:
+    assert displayed("$5 or $6, $x$") == "<span>&#36;</span>5 or <span>&#36;</span>6, $x$"
+    assert render("$5 or $6, $x$") == "<p><span>$</span>5 or <span>$</span>6, $x$</p>\n"
+    assert displayed("$5, `&#36;`") == "&#36;5, `&#36;`"
 
 
 def test_text_that_does_not_settle_becomes_a_block_of_code(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
+from types import MappingProxyType
 
 from pydantic import Field
 
@@ -48,10 +49,13 @@ class ModelRequest(Request):
 _NAMED = ("model", "system", "effort", "max_tokens", "temperature", "seed")
 
 
-async def stream_answer(turn: Turn, slot: int = 0) -> AsyncGenerator[Partial, None]:
+async def stream_answer(
+    turn: Turn, slot: int = 0, *, sent: Mapping[str, int] = MappingProxyType({})
+) -> AsyncGenerator[Partial, None]:
     """Ask, and yield the answer as it comes: ``answer``, ``delta`` for each piece, ``end``.
 
-    ``slot`` tells answers apart that come at the same time. An error comes after the ``end`` of what there was.
+    ``slot`` tells answers apart that come at the same time; ``sent`` says how many characters of which variables are
+    in the question. An error comes after the ``end`` of what there was.
     """
     yield Partial("answer", {"slot": slot, "runtime": turn.runtime.name, "model": turn.request.model})
     failed: AlainError | None = None
@@ -64,14 +68,13 @@ async def stream_answer(turn: Turn, slot: int = 0) -> AsyncGenerator[Partial, No
                     yield Partial("delta", {"slot": slot, "text": "", "reasoning": delta.text})
     except AlainError as error:
         failed = error
-    yield Partial(
-        "end", {"slot": slot, "snippets": _snippets(turn), "error": str(failed or ""), **turn.answer.as_data()}
-    )
+    end = {"slot": slot, "snippets": _snippets(turn), "error": str(failed or ""), "sent": dict(sent)}
+    yield Partial("end", end | turn.answer.as_data())
     if failed:
         raise failed
 
 
-async def stream_answers(turns: Sequence[Turn]) -> AsyncGenerator[Partial, None]:
+async def stream_answers(turns: Sequence[Turn], *, sent: Mapping[str, int]) -> AsyncGenerator[Partial, None]:
     """Ask several models at once, and yield their answers as they come.
 
     One that fails does not stop the others; its error is in its ``end``. Only where all fail, the first is raised.
@@ -81,7 +84,7 @@ async def stream_answers(turns: Sequence[Turn]) -> AsyncGenerator[Partial, None]
 
     async def pump(slot: int, turn: Turn) -> None:
         try:
-            async with aclosing(stream_answer(turn, slot)) as partials:
+            async with aclosing(stream_answer(turn, slot, sent=sent)) as partials:
                 async for partial in partials:
                     inbox.put_nowait(partial)
         except AlainError as error:

@@ -92,19 +92,19 @@ async def run(context: Context, request: AskRequest) -> AsyncIterator[Event]:
     answer: dict[str, Any] = {}
     if len(turns) > 1:
         ends: dict[int, dict[str, Any]] = {}
-        async with aclosing(stream_answers(turns)) as partials:
+        async with aclosing(stream_answers(turns, sent=sent)) as partials:
             async for partial in partials:
                 if partial.kind == "end":
                     ends[partial.data["slot"]] = partial.data
                 yield partial
         yield Done({"answers": [ends[slot] for slot in sorted(ends)], "sent": sent}, "")
         return
-    async with aclosing(_with_tools(workspace, turns[0], tools, record)) as events:
+    async with aclosing(_with_tools(workspace, turns[0], tools, record, sent)) as events:
         async for event in events:
             yield event
             if isinstance(event, Partial) and event.kind == "end":
                 answer = event.data
-    yield Done({**answer, "sent": sent}, answer["text"])
+    yield Done(answer, answer["text"])
 
 
 def _wanted(request: AskRequest, options: Options) -> list[str | None]:
@@ -114,11 +114,11 @@ def _wanted(request: AskRequest, options: Options) -> list[str | None]:
 
 
 async def _with_tools(
-    workspace: Workspace, turn: Turn, tools: Mapping[str, FunctionTool], record: Origin | None
+    workspace: Workspace, turn: Turn, tools: Mapping[str, FunctionTool], record: Origin | None, sent: Mapping[str, int]
 ) -> AsyncGenerator[Event, None]:
     """Ask; where the model wants tools called and the user allows it, call them and ask on."""
     for _ in range(ROUNDS):
-        async with aclosing(stream_answer(turn)) as partials:
+        async with aclosing(stream_answer(turn, sent=sent)) as partials:
             async for event in partials:
                 yield event
         answer = turn.answer

@@ -103,7 +103,7 @@ async def run(context: Context, request: ConversationRequest) -> AsyncIterator[E
         if fitted.dropped:
             turn.answer.flag(f"not sent: the {fitted.dropped} oldest turns")
         try:
-            async with aclosing(stream_answer(turn)) as partials:
+            async with aclosing(stream_answer(turn, sent=sent)) as partials:
                 async for event in partials:
                     yield event
         finally:

@@ -56,6 +56,13 @@ class Answer:
         return self.usage.output / seconds if seconds > 0 else None
 
     @property
+    def prefill_tokens_per_second(self) -> float | None:
+        """How fast the prompt was read, as the server measured it; ``None`` where it does not say."""
+        if not self.usage or not self.usage.prefill_seconds:
+            return None
+        return (self.usage.input - self.usage.cached) / self.usage.prefill_seconds
+
+    @property
     def empty(self) -> bool:
         """Whether nothing has come yet."""
         return not (self.texts or self.thoughts or self.calls)
@@ -84,6 +91,7 @@ class Answer:
             "first_token_seconds": self.first_token_seconds,
             "seconds": self.seconds,
             "tokens_per_second": self.tokens_per_second,
+            "prefill_tokens_per_second": self.prefill_tokens_per_second,
             "flags": list(self.flags),
             "cost": self.cost,
             "value": self.value,

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 DATABASE_FILE = "alain.db"
 _PROJECT_DATA = ".alain"
 _RUNTIMES_FILE = "alain-runtimes.toml"
-_MODELS_FILE = "models.json"
+MODELS_FILE = "models.json"
 _SHOWN = 80  # characters of a name that are shown
 
 
@@ -122,7 +122,7 @@ class Workspace:
                     file,
                     folder=self.project or self.folder,
                     settings=lambda: self.settings,
-                    names_file=_data_folder(None) / _MODELS_FILE,  # they are those of the machine, not of a project
+                    names_file=_data_folder(None) / MODELS_FILE,  # they are those of the machine, not of a project
                 )
             return self._runtimes
 

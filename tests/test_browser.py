@@ -20,8 +20,10 @@ BUNDLE = ROOT / "alain_magics" / "labextension" / "package.json"
 AXE = ROOT / "labextension" / "node_modules" / "axe-core"
 NEEDS = {
     "test_accessibility.py": {AXE},
+    "test_answer.py": {AXE, BUNDLE},
     "test_lesson_in_jupyter.py": {BUNDLE},
     "test_panel.py": {AXE, BUNDLE},
+    "test_payloads.py": {BUNDLE},
     "test_question_card.py": set(),
 }
 

@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -43,6 +43,10 @@ class PullRequest(Request):
         description="the runtime to fetch it into; local: the Hub's cache (default: the first that runs and can)",
         json_schema_extra={"complete": "runtime"},
     )
+
+
+class _Unwanted(DownloadError):
+    """Somebody asked that the job should end."""
 
 
 @dataclass(frozen=True)
@@ -191,7 +195,7 @@ async def _fetch(runtimes: Runtimes, target: _Target, name: str, variant: Varian
         model = pull.arrived(before, await runtimes.models(target.name), name)
         identifier = model.name if model else ""
         remark = "" if model else f"alain models --runtime {target.name} tells how it is called there."
-    lines = [f"{name} is in {target.title}.", f"Use it: alain use {identifier}" if identifier else "", remark]
+    lines = [f"{name} is in {target.title}.", remark, f"Use it: alain use {identifier}" if identifier else ""]
     data = {"id": identifier, "name": name, "into": target.name}
     return Done(data, "\n".join(filter(None, lines)))
 
@@ -204,7 +208,8 @@ async def _job(
     if earlier:
         jobs.resume(earlier.id)
     job = earlier.id if earlier else jobs.start("pull", asked)
-    task, noted, told = asyncio.ensure_future(work()), 0.0, None
+    task, told = asyncio.ensure_future(work()), None
+    noted, noted_at = replace(gauge), 0.0
     try:
         try:
             while not task.done():
@@ -212,20 +217,20 @@ async def _job(
                 if (now := _progress(what, gauge)) != told:
                     told = now
                     yield now
-                if time.monotonic() - noted >= NOTE:
-                    noted = time.monotonic()
+                if gauge != noted and time.monotonic() - noted_at >= NOTE:
+                    noted, noted_at = replace(gauge), time.monotonic()
                     jobs.append(job, {"what": what, **vars(gauge)})
-                if jobs.get(job).cancel_requested and not task.done():
-                    raise DownloadError(f"Somebody has cancelled {what}.", "Pull again: it goes on where it was.")
+                if not task.done() and jobs.get(job).cancel_requested:
+                    raise _Unwanted(f"Somebody has cancelled {what}.", "Pull again to go on.")
         finally:
             task.cancel()
             await asyncio.wait({task})
         done = task.result()
-    except (asyncio.CancelledError, GeneratorExit):
+    except (asyncio.CancelledError, GeneratorExit, _Unwanted):
         jobs.cancel(job)
         raise
     except BaseException as error:
-        jobs.cancel(job) if jobs.get(job).cancel_requested else jobs.fail(job, str(error))
+        jobs.fail(job, str(error))
         raise
     jobs.finish(job, done.data)
     yield done

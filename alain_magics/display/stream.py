@@ -72,7 +72,8 @@ class Stream:
 
     def thoughts_line(self) -> str:
         """How long and how much it thought."""
-        return f"Thought for {duration(self._thought)} · {len(''.join(self.thoughts).split()):,} words"
+        words = len("".join(self.thoughts).split())
+        return f"Thought for {duration(self._thought)} · {words:,} {'word' if words == 1 else 'words'}"
 
     def _rest(self) -> None:
         if self._thinking is not None:

@@ -194,7 +194,7 @@ def _problem(what: str, error: Exception) -> DownloadError:
         case errors.RepositoryNotFoundError() | errors.HFValidationError():
             advice = f"Look for it: alain models --search {what.rpartition('/')[2]}; if it is private, log in: {log_in}"
             problem = f"The Hub has no {what}.", advice
-        case errors.EntryNotFoundError():
+        case errors.RemoteEntryNotFoundError():
             problem = f"A file of {what} is not there any more.", "Look at its variants again, and choose one."
         case _ if status == 429:
             problem = "The Hub has had too many requests from here.", f"Wait a little, or log in: {log_in}"
@@ -206,5 +206,5 @@ def _problem(what: str, error: Exception) -> DownloadError:
         case _:
             reason = (plain(str(error)).splitlines() or [type(error).__name__])[0][:160]
             advice = "Check the network connection, HTTPS_PROXY and HF_ENDPOINT."
-            problem = f"The Hub at {endpoint()} cannot be asked: {reason}.", advice
+            problem = f"{what} cannot be had from the Hub at {endpoint()}: {reason}.", advice
     return DownloadError(*problem)

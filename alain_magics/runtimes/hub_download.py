@@ -32,30 +32,40 @@ PAUSE = 1.0
 BLOCK = 2**20
 """Bytes that are written at once."""
 
-_NAME = re.compile(r"[\w.-]{1,200}")  # of a blob: it becomes the name of a file
+_NAME = re.compile(r"\w[\w.-]{0,199}")  # of a blob: it becomes the name of a file
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
 class _Source:
-    """Where the bytes of a file are now, how many, under which name the cache keeps them, and who may fetch them."""
+    """Where the bytes of a file are now, how many, where the cache keeps them, and with which key they are fetched.
+
+    ``linked``: the cache has the file already.
+    """
 
     location: str
     size: int
-    etag: str
     blob: Path
     lock: Path
+    linked: bool
     key: Key | None
 
     @property
     def part(self) -> Path:
         """The file that grows until it is the blob."""
-        return self.blob.with_name(f"{self.etag}.incomplete")
+        return self.blob.with_name(f"{self.blob.name}.incomplete")
+
+    @property
+    def whole(self) -> bool:
+        """Whether nothing is missing."""
+        return self.linked or self.blob.exists()
 
     @property
     def there(self) -> int:
         """How many bytes have been fetched."""
-        return next((path.stat().st_size for path in (self.blob, self.part) if path.exists()), 0)
+        if self.whole:
+            return self.size
+        return self.part.stat().st_size if self.part.exists() else 0
 
 
 async def download(variant: Variant, report: Callable[[int], None]) -> None:
@@ -84,19 +94,23 @@ async def _find(variant: Variant, file: str) -> _Source:
 
 
 def _look_up(repository: str, file: str) -> _Source:
-    from huggingface_hub import get_hf_file_metadata, get_token, hf_hub_url
+    from huggingface_hub import get_hf_file_metadata, get_token, hf_hub_url, try_to_load_from_cache
 
-    url = hf_hub_url(repository, file, endpoint=endpoint())
-    token = get_token()
+    url, token, cache = hf_hub_url(repository, file, endpoint=endpoint()), get_token(), hub_cache()
     found = get_hf_file_metadata(url, token=token, endpoint=endpoint())
-    etag, location = found.etag or "", found.location or url
+    etag = found.etag or ""
     if not _NAME.fullmatch(etag) or found.size is None:
         raise ValueError(f"it does not say what {file} is")
+    linked = try_to_load_from_cache(repository, file, cache_dir=cache, revision=found.commit_hash)
     folder, host = f"models--{repository.replace('/', '--')}", urlsplit(url).netloc
-    key = Key(token, "the Hub's token", [host]) if token and urlsplit(location).netloc == host else None
-    cache = hub_cache()
-    lock = cache / ".locks" / folder / f"{etag}.lock"
-    return _Source(location, found.size, etag, cache / folder / "blobs" / etag, lock, key)
+    return _Source(
+        location=found.location,
+        size=found.size,
+        blob=cache / folder / "blobs" / etag,
+        lock=cache / ".locks" / folder / f"{etag}.lock",
+        linked=isinstance(linked, str),
+        key=Key(token, "the Hub's token", [host]) if token and urlsplit(found.location).netloc == host else None,
+    )
 
 
 def _link(repository: str, file: str) -> None:
@@ -112,7 +126,7 @@ async def _bring(pool: Pool, variant: Variant, file: str, report: Callable[[int]
         source = await _find(variant, file)  # addresses of large files expire
         before = source.there
         try:
-            if not source.blob.exists():
+            if not source.whole:
                 await _fetch(pool, source, variant.id, report)
         except ModelError as error:
             fruitless = 0 if source.there > before else fruitless + 1
@@ -166,19 +180,17 @@ async def _transfer(pool: Pool, source: _Source, report: Callable[[int], None]) 
                         await asyncio.to_thread(part.write, full)
             finally:
                 part.write(block)
-    if source.there < source.size:
-        raise StreamTruncated("The Hub sent less than it said.", "Ask again.")
 
 
 async def _check(source: _Source, name: str) -> None:
     """Compare the part with what the Hub says of it; what differs is of no use."""
     right = source.there == source.size
-    if right and _SHA256.fullmatch(source.etag):
+    if right and _SHA256.fullmatch(source.blob.name):
         digest = hashlib.sha256()
         with source.part.open("rb") as part:
             while block := await asyncio.to_thread(part.read, BLOCK):
                 await asyncio.to_thread(digest.update, block)
-        right = digest.hexdigest() == source.etag
+        right = digest.hexdigest() == source.blob.name
     if not right:
         source.part.unlink()
         raise DownloadError(f"{name} did not arrive as it should.", "It was removed: pull again.")

@@ -13,6 +13,7 @@ import os
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -113,7 +114,8 @@ def in_cache(variant: Variant) -> tuple[str, str]:
     if variant.format == "mlx":
         start = PROVIDERS["mlx"].start.format(model=variant.repository)
         return f"mlx/{variant.repository}", f"mlx_lm runs it: {start}"
-    return f"local/{variant.repository}/{variant.files[0]}", ""
+    missing = "" if find_spec("llama_cpp") else PROVIDERS["local"].steps[0]
+    return f"local/{variant.repository}/{variant.files[0]}", missing
 
 
 def arrived(before: Sequence[ModelInfo], after: Sequence[ModelInfo], name: str) -> ModelInfo | None:
@@ -128,9 +130,10 @@ def arrived(before: Sequence[ModelInfo], after: Sequence[ModelInfo], name: str) 
         return new[0]
     path, _, tag = name.lower().partition(":")
 
-    def likeness(info: ModelInfo) -> tuple[bool, bool, bool]:
+    def likeness(info: ModelInfo) -> tuple[bool, ...]:
         identifier = info.id.lower()
-        return identifier.removesuffix(":latest") == name.lower(), path in identifier, tag in identifier
+        same = identifier.removesuffix(":latest") == name.lower()
+        return same, path in identifier, tag in identifier, _is_called(name, identifier)
 
     stem = path.rpartition("/")[2].removesuffix("-gguf")
     return max((info for info in new or after if stem in info.id.lower()), key=likeness, default=None)
@@ -185,7 +188,7 @@ async def _into_llama_cpp(http: Http, name: str, gauge: Gauge) -> None:
         except ModelError as error:
             if "already exists" not in error.what:
                 raise _not_fetched(name, error) from None
-            if not await _is_fetching(http, name):
+            if (await _states(http)).get(name) != "downloading":
                 return
         decoder, result = SseDecoder(), ""
         try:
@@ -204,12 +207,21 @@ async def _into_llama_cpp(http: Http, name: str, gauge: Gauge) -> None:
                     await http.post("/models/unload", {"model": name}, deadline=STOPPING)
     if result == "download_failed":
         raise DownloadError(f"{http.provider.title} did not fetch {name}.", "Its log tells why. Pull again.")
+    if not any(_is_called(name, each) for each in await _states(http)):  # it takes nothing for success
+        advice = "Can it reach the Hub, and has it the token that the model wants? Its log tells."
+        raise DownloadError(f"{http.provider.title} found no {name}.", advice)
 
 
-async def _is_fetching(http: Http, name: str) -> bool:
+async def _states(http: Http) -> dict[str, str]:
+    """Return what llama.cpp does with each of its models."""
     listed = mapping(await http.get("/models")).get("data") or []
-    states = {text(each, "id"): text(mapping(each, "status"), "value") for each in map(mapping, listed)}
-    return states.get(name) == "downloading"
+    return {text(each, "id"): text(mapping(each, "status"), "value") for each in map(mapping, listed)}
+
+
+def _is_called(name: str, identifier: str) -> bool:
+    """Whether llama.cpp calls a variant so: by the last part of the variant's name."""
+    (wanted, _, variant), (repository, _, tag) = (each.lower().partition(":") for each in (name, identifier))
+    return wanted == repository and tag != "" and variant.endswith(tag)
 
 
 def _followed(event: dict[str, Any], gauge: Gauge) -> str:
@@ -231,9 +243,9 @@ def _folder(way: Way) -> Path:
 
 def _not_fetched(name: str, error: ModelError) -> DownloadError:
     """Return the error for a server that broke off, or that says why it does not fetch a model."""
-    what = f"{name} was not fetched. {error.what}"
+    what = f"{name} was not fetched: {error.what.rstrip('.')}."
     if isinstance(error, Unreachable | TimedOut | StreamTruncated):
-        return DownloadError(what, "Pull again: it goes on where it was.")
+        return DownloadError(what, "Pull again.")
     words = name.partition(":")[0].rpartition("/")[2]
     return DownloadError(what, f"Check the name, or look for it on the Hub: alain models --search {words}")
 

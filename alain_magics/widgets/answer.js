@@ -66,7 +66,8 @@ function render({ model, el }) {
   // JupyterLab and Notebook leave keys below this element alone: else Enter on a button would open the cell.
   bar.dataset.lmSuppressShortcuts = "true";
   bar.addEventListener("keydown", (event) => {
-    if (event.key === "Enter" || event.key === " ") event.stopPropagation();
+    const others = event.ctrlKey || event.metaKey || event.altKey || event.key === "Tab" || event.key === "Escape";
+    if (!others) event.stopPropagation();
   });
   el.append(bar);
 }

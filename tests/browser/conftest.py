@@ -149,6 +149,7 @@ def serving(root: Path, private: Path) -> Iterator[Jupyter]:
     }
     env = os.environ | {name: str(private / folder) for name, folder in folders.items()}
     env["PYTHONPATH"] = os.pathsep.join([str(PACKAGE.parent), str(PACKAGE.parent / "tests" / "plugin")])
+    env["JUPYTER_PREFER_ENV_PATH"] = "0"  # else an installed extension goes before this one
     extensions = private / "data" / "labextensions"
     extensions.mkdir(parents=True)
     (extensions / "alain-magics").symlink_to(PACKAGE / "labextension")

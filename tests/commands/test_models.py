@@ -10,10 +10,12 @@ import pytest
 
 from alain_magics.commands.base import Progress
 from alain_magics.commands.models import size_text, table
-from alain_magics.errors import KeyMissing, NoRuntime, UnknownModel
+from alain_magics.errors import DownloadError, KeyMissing, NoRuntime, UnknownModel
 from alain_magics.runtimes.providers import PROVIDERS
 from alain_magics.workspace import Workspace
 from tests.commands.asked import done, invoke, machine
+from tests.conftest import SHARED, require
+from tests.peers import hub
 from tests.peers.pages import answering
 from tests.peers.recorded import Peer, recorded
 
@@ -142,3 +144,55 @@ def test_columns_stand_below_each_other_and_empty_ones_are_left_out() -> None:
 )
 def test_sizes_are_written_as_people_do(size: int | None, text: str) -> None:
     assert size_text(size) == text
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[hub.Peer]:
+    weights = SHARED / "fixtures" / "models"
+    require(weights.is_dir(), "reason: the tiny models are not beside this checkout")
+    with hub.hub(weights) as peer:
+        yield peer
+
+
+def test_a_search_lists_what_the_hub_has_in_both_forms(
+    bare: Workspace, server: hub.Peer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", server.url)
+    found = done(bare, "models", search="tiny")
+    assert [line.split() for line in found.text.splitlines()] == [
+        ["model", "format", "downloads", "updated"],
+        ["tiny/Tiny-Chat-GGUF", "gguf", "1,200", "2026-09-01"],
+        ["tiny/Tiny-Chat-4bit", "mlx", "300", "2026-09-01"],
+        ["tiny/Tiny-One-GGUF", "gguf", "80", "2026-09-01"],
+        ["tiny/Tiny-Gated-GGUF", "gguf", "9", "2026-09-01", "terms", "to", "accept"],
+        ["tiny/Tiny-Huge-GGUF", "gguf", "7", "2026-09-01"],
+        [],
+        ["See", "the", "variants", "and", "fetch", "one:", "alain", "pull", "tiny/Tiny-Chat-GGUF"],
+    ]
+    assert found.data["found"][1] == {
+        "id": "tiny/Tiny-Chat-4bit",
+        "format": "mlx",
+        "downloads": 300,
+        "likes": 30,
+        "updated": "2026-09-01",
+        "gated": False,
+        "family": "",
+        "maker": "",
+        "parameters": None,
+    }
+
+
+def test_a_search_that_finds_nothing_says_so(
+    bare: Workspace, server: hub.Peer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", server.url)
+    found = done(bare, "models", search="nosuch")
+    assert (found.data, found.text) == ({"found": []}, "The Hub has no GGUF or MLX model for 'nosuch'.")
+
+
+def test_a_hub_that_cannot_be_asked_is_one_line(bare: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    with pytest.raises(DownloadError) as caught:
+        done(bare, "models", search="qwen")
+    assert "\n" not in str(caught.value)
+    assert "the Hub at http://127.0.0.1:9" in str(caught.value)

@@ -69,7 +69,10 @@ def test_a_search_finds_both_forms_the_most_downloaded_first(peer: Peer) -> None
 
 
 def test_a_search_is_as_long_as_wanted(peer: Peer) -> None:
-    assert [model.id for model in asyncio.run(search("tiny", limit=1))] == ["tiny/Tiny-Chat-GGUF", "tiny/Tiny-Chat-4bit"]
+    assert [model.id for model in asyncio.run(search("tiny", limit=1))] == [
+        "tiny/Tiny-Chat-GGUF",
+        "tiny/Tiny-Chat-4bit",
+    ]
 
 
 def test_a_repository_comes_apart_into_variants_the_smallest_first(peer: Peer) -> None:
@@ -146,19 +149,20 @@ def test_a_hub_that_refuses_says_so_at_once(peer: Peer, asked: Any, status: int,
 
 def test_a_hub_that_is_not_there_is_told_with_its_address(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
-    assert "The Hub at http://127.0.0.1:9 cannot be asked" in problem(variants("tiny/Tiny-One-GGUF"))
+    assert "cannot be had from the Hub at http://127.0.0.1:9: [Errno 111]" in problem(variants("tiny/Tiny-One-GGUF"))
 
 
 def test_a_hub_that_does_not_answer_is_given_up(peer: Peer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("alain_magics.runtimes.hub.SECONDS", 0.2)
     peer.behave(stall=1)
-    assert f"The Hub at {peer.url} " in problem(search("x"))
-    assert f"The Hub at {peer.url} " in problem(variants("tiny/Tiny-One-GGUF"))
+    assert f"the Hub at {peer.url}: timed out." in problem(search("x"))
+    assert f"the Hub at {peer.url}: timed out." in problem(variants("tiny/Tiny-One-GGUF"))
+    assert f"The Hub at {peer.url} does not answer." in problem(ask("x", lambda: time.sleep(1)))
 
 
 def test_a_page_that_is_no_hub_is_told_as_such(peer: Peer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_ENDPOINT", f"{peer.url}/__control__?")
-    assert "cannot be asked" in problem(search("x"))
+    assert "models for 'x' cannot be had from the Hub" in problem(search("x"))
 
 
 def test_offline_the_hub_says_so() -> None:

@@ -95,6 +95,15 @@ def test_what_is_there_is_not_fetched_again(peer: Peer) -> None:
     assert peer.ranges() == []
 
 
+def test_a_cache_that_holds_files_without_links_is_understood(peer: Peer, tmp_path: Path) -> None:
+    fetch(variant())
+    (link,) = tmp_path.rglob("*.gguf")
+    link.resolve().rename(link)
+    peer.forget()
+    fetch(variant())
+    assert peer.ranges() == []
+
+
 def test_a_connection_that_breaks_is_taken_up_where_it_broke(peer: Peer) -> None:
     peer.behave(cut=500_000, cuts=2)
     fetch(variant())
@@ -139,7 +148,7 @@ def interrupted(what: Variant, enough: Callable[[int], bool]) -> tuple[int, floa
 def test_a_cancelled_download_stops_at_once_and_goes_on_later(peer: Peer, tmp_path: Path) -> None:
     peer.behave(pace=0.05)
     there, seconds = interrupted(variant(), lambda done: done > 300_000)
-    assert seconds < 0.2
+    assert seconds < 0.5
     (part,) = parts(tmp_path)
     assert part.stat().st_size == there
     peer.behave()
@@ -171,6 +180,12 @@ def test_other_bytes_than_promised_are_refused_and_removed(peer: Peer, tmp_path:
     assert find_models([]) == {}
 
 
+def test_a_file_that_is_not_there_any_more_is_told(peer: Peer) -> None:
+    gone = Variant(CHAT, "gguf", "Q2_K", ("Tiny-Chat-Q2_K.gguf",), 1)
+    line = f"A file of {CHAT}:Q2_K is not there any more. Look at its variants again, and choose one."
+    assert problem(gone) == line
+
+
 def test_a_part_that_does_not_belong_to_the_model_is_found_out(peer: Peer, tmp_path: Path) -> None:
     peer.behave(pace=0.05)
     interrupted(variant(), lambda done: done > 100_000)
@@ -190,8 +205,7 @@ def test_a_name_that_leads_out_of_the_cache_is_refused(peer: Peer, tmp_path: Pat
 def test_a_gated_model_names_the_page_with_its_terms(peer: Peer) -> None:
     line = problem(variant("tiny/Tiny-Gated-GGUF", "Q8_0"))
     assert line == (
-        "tiny/Tiny-Gated-GGUF:Q8_0 is gated. "
-        f"Accept its terms at {peer.url}/tiny/Tiny-Gated-GGUF, then: hf auth login"
+        f"tiny/Tiny-Gated-GGUF:Q8_0 is gated. Accept its terms at {peer.url}/tiny/Tiny-Gated-GGUF, then: hf auth login"
     )
 
 

@@ -6,6 +6,7 @@ standard output, everything else to the standard error.
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import sys
@@ -51,6 +52,7 @@ complete -c alain -f -a '(alain --complete (commandline -cp) 2>/dev/null)'
 def main(arguments: list[str] | None = None) -> int:
     """Run ``alain`` with these arguments (by default those of the process) and return its exit status."""
     words = sys.argv[1:] if arguments is None else arguments
+    _open_streams()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
@@ -66,14 +68,35 @@ def main(arguments: list[str] | None = None) -> int:
         _say("Interrupted.")
         return INTERRUPTED
     except BrokenPipeError:  # the reader left; nothing more can be said
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _leave_output()
         return 1
     except OSError as error:
         if "--debug" in words:
             raise
-        _say(of_the_system(error))
+        _say(_of_writing(error) or of_the_system(error))
         return AlainError.exit_status
     return status
+
+
+def _open_streams() -> None:
+    """Put the null device where the shell has closed a stream (``<&-``)."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115  # it stays open
+
+
+def _of_writing(error: OSError) -> str:
+    """Return what to say of an error in writing, which names no file; empty for others."""
+    try:
+        sys.stdout.flush()
+    except OSError:  # it would be tried once more when Python ends
+        _leave_output()
+    full = error.filename is None and error.errno in (errno.ENOSPC, errno.EFBIG, errno.EIO)
+    return f"The output cannot be written: {error.strerror}." if full else ""
+
+
+def _leave_output() -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _run(words: list[str]) -> int:
@@ -120,7 +143,9 @@ def _invoke(asked: Invocation, consent: frozenset[str]) -> int:
     from alain_magics.workspace import open_workspace
 
     workspace = open_workspace()
-    piped = sys.stdin.read() if asked.request.wants_text and not sys.stdin.isatty() else None
+    alone = asked.words == ["-"]
+    reads = alone or ((asked.request.wants_text or asked.words) and not sys.stdin.isatty())
+    piped = sys.stdin.read() if reads else None
     context = Context(workspace, piped, consent=consent)
     view = TerminalView(answers=not asked.json)
     try:

@@ -6,7 +6,10 @@ system's keyring (service ``alain_magics``, the variable's name as the user).
 
 from __future__ import annotations
 
+import codecs
+import io
 import os
+import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NoReturn
@@ -14,6 +17,11 @@ from typing import NoReturn
 from alain_magics.errors import KeyMisused
 
 KEYRING_SERVICE = "alain_magics"
+
+REMEMBERED = 10.0
+"""Seconds for which it is remembered what the keyring said: it may take long to answer."""
+
+_remembered: dict[str, tuple[float, str]] = {}
 
 
 class Key:
@@ -76,12 +84,32 @@ def _dotenv(path: Path) -> Mapping[str, str | None]:
     from dotenv import dotenv_values
 
     try:
-        return dotenv_values(path, interpolate=False)
-    except (OSError, ValueError):
+        raw = path.read_bytes()
+    except OSError:
         return {}
+    return dotenv_values(stream=io.StringIO(_decoded(raw)), interpolate=False)
+
+
+def _decoded(raw: bytes) -> str:
+    """Return the text of a file; keys are ASCII, so a comment in an unknown encoding harms none."""
+    if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return raw.decode("utf-16", "replace")
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return raw.decode("latin-1")
 
 
 def _from_keyring(name: str) -> str:
+    """Return a key of the keyring, as it was some seconds ago; empty where there is none."""
+    asked, secret = _remembered.get(name, (-REMEMBERED, ""))
+    if time.monotonic() - asked >= REMEMBERED:
+        secret = _ask_keyring(name)
+        _remembered[name] = time.monotonic(), secret
+    return secret
+
+
+def _ask_keyring(name: str) -> str:
     try:
         import keyring
         from keyring.errors import KeyringError

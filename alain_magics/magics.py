@@ -6,6 +6,7 @@ Loading this module must cost next to nothing: whatever a command needs is impor
 from __future__ import annotations
 
 import re
+from keyword import iskeyword
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ from alain_magics.settings import SETTINGS, Setting, configured, nearest
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
+    from alain_magics.commands.base import Done
     from alain_magics.display import Result
 
 PROGRAM = "%alain"
@@ -82,27 +84,39 @@ class AlainMagics(Magics):
         from alain_magics.workspace import open_workspace
 
         names = self._namespace()
-        asked = parse([interpolate(word, names).text for word in split(line)], PROGRAM)
+
+        def fill(value: str) -> str:
+            workspace = open_workspace()
+            return interpolate(value, names, workspace.project or workspace.folder).text
+
+        asked = parse(split(line), PROGRAM, fill)
         if isinstance(asked, Help):
             print(asked.text)
             return None
         if cell is not None and not asked.command.takes_cell:
             raise UsageError(f"%%alain {asked.command.name} takes no cell.", f"Use %alain {asked.command.name}.")
         variable = asked.request.variable
-        if variable and not variable.isidentifier():
+        if variable and (not variable.isidentifier() or iskeyword(variable)):
             raise UsageError(f"{variable!r} cannot be the name of a variable.", "Give one such as answer.")
-        assert self.shell is not None
+        shell = self.shell
+        assert shell is not None
         workspace = open_workspace()
         context = Context(workspace, cell, names, asked.consent, interactive_kernel=True)
-        view = (NotebookView if hasattr(self.shell, "kernel") else TerminalView)(answers=not asked.json)
+        view = (NotebookView if hasattr(shell, "kernel") else TerminalView)(answers=not asked.json)
+        results: list[Result] = []
+
+        def keep(done: Done) -> None:
+            results.append(Result(done, asked.json, shown_in=shell.execution_count if view.shown else None))
+            if variable:
+                shell.user_ns[variable] = results[-1]
+
         try:
-            done = show(asked.command, context, asked.request, view)
+            show(asked.command, context, asked.request, view, keep)
         finally:
             show_notices(workspace.notices)
-        result = Result(done, asked.json, shown_in=self.shell.execution_count if view.shown else None)
-        if variable:
-            self.shell.user_ns[variable] = result
-        return result
+            for name in SETTINGS:  # which the command may have changed
+                setattr(self, name, configured.get(name))
+        return results[-1]
 
     def _namespace(self) -> dict[str, Any]:
         """Return the user's own names, without those that IPython keeps among them."""

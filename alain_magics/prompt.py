@@ -33,16 +33,17 @@ if TYPE_CHECKING:
 
 COMMANDS = {
     "set": ("NAME=VALUE", "change an option from now on; NAME= leaves it open again"),
+    "model": ("NAME", "ask this model from now on, as \\set model=NAME"),
     "list": ("", "the options that count"),
     "models": ("", "the models that can be talked to"),
     "profile": ("NAME", "use a profile from now on"),
     "show": ("", "what was said until now"),
     "save": ("NAME", "store a copy of the conversation"),
     "load": ("NAME", "go on with a copy of a stored one"),
-    "chats": ("", "the stored conversations"),
-    "clear": ("", "begin a new conversation"),
+    "chats": ("", "the stored conversations, as chat --list has them"),
+    "clear": ("", "forget what was said; model, profile and options stay"),
     "help": ("", "this"),
-    "quit": ("", "leave; Ctrl-D does too"),
+    "quit": ("", "leave; \\q and Ctrl-D do too"),
 }
 """What can be typed behind a backslash: its argument, and what it does."""
 
@@ -54,8 +55,8 @@ _PROGRAM = "alain"
 def converse(asked: Invocation) -> int:
     """Go on until the user leaves, and return the exit status; the call's own options count from the beginning."""
     workspace = open_workspace()
-    folder = workspace.data / "chats"
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    folder = workspace.make_data() / "chats"
+    folder.mkdir(exist_ok=True, mode=0o700)
     session = _session(folder / "history")
     begun = _run(workspace, asked, asked.request)
     print(plain(begun.text))
@@ -70,7 +71,7 @@ def converse(asked: Invocation) -> int:
             continue
         except EOFError:
             return 0
-        if text == "\\quit":
+        if text in ("\\quit", "\\q"):
             return 0
         try:
             _handle(workspace, asked, text)
@@ -86,24 +87,30 @@ def _handle(workspace: Workspace, asked: Invocation, text: str) -> None:
     """Say what was typed, or do what it commands."""
     if not text:
         return
-    if text.startswith("\\") and not text.startswith("\\\\"):
-        name, _, argument = text[1:].partition(" ")
+    name, _, argument = text[1:].partition(" ")
+    if text.startswith("\\") and _is_command(name, alone=text[1:] == name):
         print(plain(_command(workspace, name, argument.strip())))
         return
     said = text[1:] if text.startswith("\\\\") else text
-    request = ConversationRequest.model_validate({"message": [said]})
-    _run(workspace, asked, request)
+    recorded = isinstance(asked.request, ConversationRequest) and asked.request.record
+    _run(workspace, asked, ConversationRequest(message=[said], record=recorded))
+
+
+def _is_command(name: str, *, alone: bool) -> bool:
+    """Whether a word behind a backslash is a command; one that resembles a command, and stands alone, is a mistake."""
+    if alone and name not in COMMANDS and (advice := nearest(name, COMMANDS)):
+        raise UsageError(f"There is no command \\{name[:40]}.", f"{advice} A message may begin with two backslashes.")
+    return name in COMMANDS
 
 
 def _command(workspace: Workspace, name: str, argument: str) -> str:
-    """Do what a command says, and return what there is to show."""
-    if name not in COMMANDS:
-        advice = nearest(name, COMMANDS) or "\\help lists them; a message may begin with two backslashes."
-        raise UsageError(f"There is no command \\{name[:40]}.", advice)
+    """Do what a command of :data:`COMMANDS` says, and return what there is to show."""
     if name == "help":
         return _help()
     if bool(argument) != bool(COMMANDS[name][0]):
         raise UsageError(f"\\{name} takes {COMMANDS[name][0] or 'nothing'}.", "\\help lists all commands.")
+    if name == "model":
+        name, argument = "set", f"model={argument}"
     words = ["models"] if name == "models" else ["chat", *filter(None, [_WORDS.get(name), argument])]
     invocation = parse(words, _PROGRAM)
     assert isinstance(invocation, Invocation)

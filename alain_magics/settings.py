@@ -57,7 +57,10 @@ class Settings:
         "For whom lessons are written.",
         choices=("beginner", "intermediate", "advanced"),
     )
-    model: str = _setting("", "The model to ask, as runtime/model; empty: the first of the preferred runtime found.")
+    model: str = _setting(
+        "",
+        "The model to ask, as runtime/model; empty: of the preferred runtime the first that is loaded, or the first.",
+    )
     loop_detection: LoopMode = _setting(
         "cheap",
         "Whether an answer that repeats itself endlessly is stopped: off, cheap (the tail), full (whole lines too).",
@@ -67,7 +70,9 @@ class Settings:
     first_token_seconds: float = _setting(60.0, "Seconds to wait for a model's first token.", bounds=(0.1, 3600))
     silence_seconds: float = _setting(60.0, "Seconds that a model may be silent within an answer.", bounds=(0.1, 3600))
     models_dir: str = _setting("", "A folder of GGUF files to list beside those of the Hub's cache.", project=False)
-    replay: str = _setting("", "A folder of recorded turns that answer in place of models; empty: ask the models.")
+    replay: str = _setting(
+        "", "A folder of recorded turns, from the project on, that answers in place of models; empty: ask the models."
+    )
     user: str = _setting("", "Whose answers are recorded; empty: the name you are logged in with.", project=False)
     database_url: str = _setting(
         "", "Database for answers and jobs, as an SQLAlchemy URL; empty: a file in the data folder.", project=False
@@ -173,7 +178,7 @@ def _read(path: Path) -> dict[str, Any]:
     import tomllib
 
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:
@@ -202,3 +207,13 @@ def _allow(name: str, value: Value, weaker: Mapping[str, Any], project: Path) ->
         if _STRICTNESS.index(str(value)) < _STRICTNESS.index(yours):
             what = f"{project}: a project may only make isolation stricter than your {yours!r}, not {value!r}."
             raise SettingsError(what, advice)
+    if name == "replay" and not _inside(project.parent, str(value)):
+        raise SettingsError(f"{project}: replay = {value!r} leads out of the project.", advice)
+
+
+def _inside(folder: Path, name: str) -> bool:
+    """Whether a path that a file of the folder names leads to a place in that folder, links followed."""
+    try:
+        return (folder / Path(name).expanduser()).resolve().is_relative_to(folder.resolve())
+    except (OSError, RuntimeError, ValueError):
+        return False

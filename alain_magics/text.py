@@ -49,7 +49,8 @@ _DELIMITER = re.compile(r"\\(?:begin|end)\{|\\\\[()\[\]]|\$\$", re.IGNORECASE)
 _ADDRESS = re.compile(r"://|www\.|@", re.IGNORECASE)
 _NUMBERED = re.compile(r"^(\d{1,9})(?=[.)](?:\s|$))")
 _BLOCK_START = re.compile(r"[>#]|[-+*](?:\s|$)|:::|[=|:-][=|:\-\s]*$")
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+# Those of writing directions too, which show a line in another order than it has; joiners are letters' business.
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _INLINE = {"text", "code_inline", "em", "strong", "link", "image", "softbreak", "hardbreak", "formula"}
 _SIMPLE = _INLINE | {"bullet_list", "ordered_list", "list_item", "paragraph", "inline"}
 _ALIGNMENTS = {"text-align:left": ":---", "text-align:center": ":---:", "text-align:right": "---:"}
@@ -58,7 +59,7 @@ _PASSES = 8
 
 
 def plain(text: str) -> str:
-    """Text that cannot steer a terminal: control characters but newline and tab become U+FFFD."""
+    """Text that cannot steer a terminal or turn lines round: controls but newline and tab become U+FFFD."""
     return _CONTROL.sub("\ufffd", text)
 
 

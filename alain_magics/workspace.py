@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from alain_magics.errors import TargetError
+from alain_magics.errors import StoreError, TargetError
 from alain_magics.settings import PROJECT_FILE, LoopMode, Settings, resolve, user_file
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 DATABASE_FILE = "alain.db"
 _PROJECT_DATA = ".alain"
+_RUNS = "runs"
 _RUNTIMES_FILE = "alain-runtimes.toml"
 MODELS_FILE = "models.json"
 _SHOWN = 80  # characters of a name that are shown
@@ -81,12 +82,22 @@ class Workspace:
 
         with self._lock:
             if self._store is None:
+                if isinstance(self._database, Path):
+                    self.make_data()
                 self._store = open_store(self._database)
                 self.notices += self._store.notices
-                own = self.project is not None and self.data == self.project / _PROJECT_DATA
-                if own and not (ignore := self.data / ".gitignore").exists() and self.data.exists():
-                    ignore.write_text("*\n", encoding="utf-8")
             return self._store
+
+    def make_data(self) -> Path:
+        """Make the data folder, for its owner alone, and return it; what lies in a project is kept out of git."""
+        try:
+            self.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if self.project is not None and self.data == self.project / _PROJECT_DATA:
+                _keep_out_of_git(self.data)
+        except OSError as error:
+            what = f"The data folder {self.data} cannot be used: {error.strerror}."
+            raise StoreError(what, "Name another one in ALAIN_DATA_DIR.") from error
+        return self.data
 
     @property
     def attempts(self) -> Attempts:
@@ -139,11 +150,23 @@ class Workspace:
         from alain_magics.runtimes.turn import Turn, TurnOptions
 
         options = TurnOptions(loop_detection=loop_detection or self.settings.loop_detection)
-        recorder = Recorder((self.project or self.folder) / "runs", record) if record else None
+        recorder = Recorder(self._make_runs(), record) if record else None
         return Turn(runtime, request, options=options, recorder=recorder)
 
+    def _make_runs(self) -> Path:
+        """Make the folder of recorded turns, which stays out of git unless its ``.gitignore`` is removed."""
+        folder = (self.project or self.folder) / _RUNS
+        if not folder.exists():
+            folder.mkdir(mode=0o700)
+            _keep_out_of_git(folder)
+        return folder
+
     def close(self) -> None:
-        """Close the database; the next use opens it again."""
+        """Close the database, and free the runtimes; the next use opens them again."""
+        with self._lock:
+            runtimes, self._runtimes = self._runtimes, None
+        if runtimes:
+            runtimes.close()
         with self._lock:
             if self._store:
                 self._store.close()
@@ -183,6 +206,11 @@ def close_workspaces() -> None:
 def find_project(folder: Path) -> Path | None:
     """Return the nearest of a folder and its parents that holds an ``alain.toml``."""
     return next((parent for parent in (folder, *folder.parents) if (parent / PROJECT_FILE).is_file()), None)
+
+
+def _keep_out_of_git(folder: Path) -> None:
+    if not (ignore := folder / ".gitignore").exists():
+        ignore.write_text("*\n", encoding="utf-8")
 
 
 def _resolve(project: Path | None, **options: Any) -> Settings:

@@ -4,7 +4,8 @@ Each client is a process of its own that asks a local server for 5,000 pieces se
 for a piece, after one turn to warm up, the median of the repetitions. Then: the time to the first token over a raw
 socket, the throughput with 200 turns in flight against a server that takes 200 ms, and the first call of a process.
 
-Run ``python benchmarks/streaming.py --sdks PYTHON``: the Python of an environment that has ``openai`` and ``litellm``.
+Run ``python benchmarks/streaming.py --sdks PYTHON`` (or with ``ALAIN_SDKS``): the Python of an environment that has
+``openai`` and ``litellm``; they are left out where it has not.
 Exit status 1 where a goal is missed.
 """
 
@@ -220,7 +221,9 @@ def main() -> int:
     """Measure and print Markdown tables; 1 where a goal is missed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=9)
-    parser.add_argument("--sdks", default=sys.executable, help="Python of an environment with openai and litellm")
+    parser.add_argument(
+        "--sdks", default=os.environ.get("ALAIN_SDKS", sys.executable), help="Python of an environment with the SDKs"
+    )
     options = parser.parse_args()
     print(f"Python {platform.python_version()}, {platform.system()} {platform.machine()}, {os.cpu_count()} cores\n")
     with stream_server.running() as base:

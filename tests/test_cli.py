@@ -152,6 +152,32 @@ def test_a_reader_that_leaves_is_no_error(plugin):
     assert (done.returncode, done.stderr) == (1, b"")
 
 
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+@pytest.mark.parametrize("words", ["count 1", "ask --model scripted/echo Hello", "stumble user"])
+def test_a_closed_stream_is_no_traceback(plugin, closed: str, words: str):
+    done = subprocess.run(
+        ["sh", "-c", f"exec {sys.executable} -m alain_magics {words} {closed}"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == (2 if "stumble" in words else 0)
+    assert "Traceback" not in done.stderr
+    assert (done.stdout == "") == (">&-" in closed.replace("2>&-", "") or "stumble" in words)
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="reason: this system has no device that is full")  # noqa: PTH110
+@pytest.mark.parametrize("words", [["count", "1"], ["ask", "--model", "scripted/echo", "Hello"], ["--help"]])
+def test_a_full_output_is_one_line(plugin, words: list[str]):
+    with open("/dev/full", "w") as output:  # noqa: PTH123
+        done = subprocess.run(
+            [*ALAIN, *words], stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.PIPE, check=False, timeout=60
+        )
+    assert done.returncode == 2
+    assert done.stderr == b"The output cannot be written: No space left on device.\n"
+
+
 def test_an_output_without_unicode_is_no_error(plugin):
     done = alain("count", "2", env={**os.environ, "PYTHONIOENCODING": "ascii"})
     assert (done.returncode, done.stdout) == (0, "counted to 2?[31m\n")

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from alain_magics import keys
 from alain_magics.errors import KeyMisused
 from alain_magics.keys import KEYRING_SERVICE, Key, find_key
 
@@ -22,6 +23,7 @@ HOSTS = ["api.example.org"]
 def no_keyring(monkeypatch: pytest.MonkeyPatch) -> None:
     """The keyring of whoever runs the tests is never looked at."""
     monkeypatch.setitem(sys.modules, "keyring", None)
+    keys._remembered.clear()
 
 
 def test_the_environment_comes_first(tmp_path: Path) -> None:
@@ -107,3 +109,30 @@ def test_a_key_goes_to_its_own_host_only() -> None:
 
 def test_without_the_keyring_package_there_is_no_key() -> None:
     assert find_key(["API_KEY"], HOSTS, environ={}) is None
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        f"# für mich\nAPI_KEY={SECRET}\n".encode("latin-1"),
+        f"API_KEY={SECRET}\n".encode("utf-8-sig"),
+        f"API_KEY={SECRET}\n".encode("utf-16"),
+    ],
+    ids=["latin-1", "byte-order-mark", "utf-16"],
+)
+def test_an_env_file_counts_whatever_its_encoding(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / ".env").write_bytes(content)
+    key = find_key(["API_KEY"], HOSTS, folder=tmp_path, environ={})
+    assert key is not None
+    assert key.reveal("api.example.org") == SECRET
+
+
+def test_the_keyring_is_asked_once_in_some_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(keys, "_ask_keyring", lambda name: asked.append(name) or "")
+    for _ in range(3):
+        assert find_key(["API_KEY"], HOSTS, environ={}) is None
+    assert asked == ["API_KEY"]
+    monkeypatch.setattr(keys, "REMEMBERED", 0.0)
+    find_key(["API_KEY"], HOSTS, environ={})
+    assert asked == ["API_KEY", "API_KEY"]

@@ -185,6 +185,14 @@ def test_what_is_configured_is_in_force_until_taken_back(shell):
     assert open_workspace().settings.origins["item_seconds"] == "default"
 
 
+def test_what_a_command_set_can_be_set_back(shell, plugin):
+    shell.run_line_magic("config", "AlainMagics.model = 'scripted/echo'")
+    shell.run_line_magic("alain", "use scripted/think")
+    assert shell.run_line_magic("config", "AlainMagics.model") == "scripted/think"
+    shell.run_line_magic("config", "AlainMagics.model = 'scripted/echo'")
+    assert open_workspace().settings.model == "scripted/echo"
+
+
 def test_a_wrong_value_is_refused_in_the_words_of_the_settings(shell, caplog):
     shell.run_line_magic("config", "AlainMagics.isolation = 'isolate'")
     assert "isolation = 'isolate' is not possible." in caplog.text

@@ -210,7 +210,7 @@ def test_conversations_are_saved_loaded_shown_and_cleared(chat: Callable[..., Te
     terminal = chat()
     terminal.say("one", "one")
     terminal.answered()
-    terminal.say("\\save tea", "terminal: 2 messages")
+    terminal.say("\\save tea", "The conversation is saved as tea.")
     terminal.say("\\clear", "terminal: 0 messages")
     terminal.say("\\chats", "tea")
     terminal.say("\\load te", "Did you mean 'tea'?")
@@ -222,13 +222,40 @@ def test_commands_are_explained_and_mistakes_named(chat: Callable[..., Terminal]
     terminal = chat()
     shown = terminal.say("\\help", "Options: model, ")
     assert "\\set NAME=VALUE" in shown
+    assert "\\list " in shown
+    assert "\\chats " in shown
     terminal.say("\\halp", "There is no command \\halp. Did you mean 'help'?")
     terminal.say("\\save", "\\save takes NAME.")
     terminal.say("\\list all", "\\list takes nothing.")
-    terminal.say("\\\\frac", "\\frac")
+    terminal.say("\\\\list all", "\\list all")
     terminal.answered()
-    terminal.say("\\quit", "")
+    terminal.say("\\q", "")
     assert terminal.end() == 0
+
+
+@pytest.mark.parametrize("text", ["\\frac{a}{b} in words", "\\lisp is a language", "\\frac"])
+def test_a_message_may_begin_with_a_word_that_is_no_command(
+    chat: Callable[..., Terminal], private_data: Path, text: str
+):
+    terminal = chat()
+    terminal.type(text + ENTER)
+    terminal.answered()
+    assert said(private_data) == [text]
+
+
+def test_another_model_is_asked_from_then_on(chat: Callable[..., Terminal], private_data: Path):
+    terminal = chat()
+    terminal.say("\\model scripted/think", "model = scripted/think")
+    terminal.say("\\clear", "model = scripted/think")
+    assert stored(private_data).options.model == "scripted/think"
+
+
+def test_every_message_is_recorded_where_that_was_asked_for(chat: Callable[..., Terminal], folder: Path):
+    terminal = chat("--record")
+    for text in ("one", "two"):
+        terminal.say(text, text)
+        terminal.answered()
+    assert len(list((folder / "runs").glob("*/meta/shell/turn.json"))) == 2
 
 
 def test_an_error_is_one_line_and_the_prompt_comes_back(chat: Callable[..., Terminal], private_data: Path):

@@ -131,6 +131,23 @@ def test_a_project_can_only_make_isolation_stricter(tmp_path_factory, yours, the
             resolve(project=project, user=user, environ={})
 
 
+@pytest.mark.parametrize("place", ["/", "..", "runs/../..", "~", "~nosuchuser/runs", "link", "a\\u0000b"])
+def test_a_project_replays_nothing_from_beyond_its_folder(files, place):
+    project, user = files
+    (project.parent / "link").symlink_to("/")
+    project.write_text(f'replay = "{place}"')
+    with pytest.raises(SettingsError, match="leads out of the project"):
+        resolve(project=project, environ={})
+    user.write_text('replay = "/elsewhere"')
+    assert resolve(user=user, environ={}).replay == "/elsewhere"
+
+
+@pytest.mark.parametrize("place", ["", ".", "runs", "tests/../runs"])
+def test_a_project_may_replay_what_lies_in_it(files, place):
+    files[0].write_text(f'replay = "{place}"')
+    assert resolve(project=files[0], environ={}).replay == place
+
+
 def test_your_own_environment_outranks_the_project(files):
     files[0].write_text("isolation = 'isolated'")
     assert resolve(project=files[0], environ={"ALAIN_ISOLATION": "limited"}).isolation == "limited"
@@ -140,3 +157,8 @@ def test_every_setting_is_described():
     for setting in SETTINGS.values():
         assert setting.description.endswith(".")
         assert setting.parse(setting.default) == setting.default
+
+
+def test_a_byte_order_mark_is_no_mistake(tmp_path: Path):
+    (tmp_path / "alain.toml").write_text('model = "lab/one"', encoding="utf-8-sig")
+    assert resolve({}, user=tmp_path / "alain.toml", environ={}).model == "lab/one"

@@ -243,6 +243,16 @@ def test_plain_text_cannot_steer_a_terminal() -> None:
     assert plain("a\tb\n\x1b]0;owned\x07\x9b31m") == "a\tb\n\ufffd]0;owned\ufffd\ufffd31m"
 
 
+@pytest.mark.parametrize("control", "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+def test_plain_text_cannot_turn_a_line_round(control: str) -> None:
+    assert plain(f"name{control}txt.exe") == "name\ufffdtxt.exe"
+
+
+@pytest.mark.parametrize("text", ["שלום, עולם 123", "مرحبا بالعالم", "می‌خواهم", "👩‍💻", "ക്‍ഷ", "ភាសា\u200bខ្មែរ"])
+def test_plain_text_of_every_script_stays(text: str) -> None:
+    assert plain(text) == text
+
+
 @given(st.text(alphabet="`ab\n ", max_size=40))
 def test_fenced_code_shows_exactly_the_code(code: str) -> None:
     (token,) = MarkdownIt("commonmark").parse(fenced(code, "python"))

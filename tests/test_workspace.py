@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
-from alain_magics.errors import ImportFailed, SettingsError, TargetError
+from alain_magics.commands.runner import background_loop
+from alain_magics.errors import ImportFailed, SettingsError, StoreError, TargetError
+from alain_magics.runtimes.base import ChatRequest, Message
+from alain_magics.runtimes.scripted import ScriptedRuntime
 from alain_magics.store.attempts import Attempt
 from alain_magics.workspace import close_workspaces, open_workspace
+from tests.conftest import require
 
 
 @pytest.fixture(autouse=True)
@@ -64,6 +70,37 @@ def test_a_project_keeps_its_data_out_of_git(project: Path, monkeypatch: pytest.
     workspace.attempts.record(Attempt("ada", "l", "L", "q", 1, True))
     shown = subprocess.run(["git", "-C", project, "status", "--short"], capture_output=True, text=True, check=True)
     assert shown.stdout == "?? alain.toml\n"
+
+
+def test_the_data_folder_is_its_owners_before_anything_lies_in_it(project: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delenv("ALAIN_DATA_DIR")
+    folder = open_workspace(project).make_data()
+    assert folder == project / ".alain"
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert [path.name for path in folder.iterdir()] == [".gitignore"]
+
+
+def test_a_data_folder_that_cannot_be_made_is_named(project: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delenv("ALAIN_DATA_DIR")
+    (project / ".alain").write_text("a file")
+    with pytest.raises(StoreError, match=r"The data folder .*\.alain cannot be used: File exists\. Name another one"):
+        open_workspace(project).make_data()
+
+
+def test_recorded_turns_stay_out_of_git_unless_that_is_undone(project: Path):
+    workspace = open_workspace(project)
+    subprocess.run(["git", "init", "--quiet", project], check=True)
+
+    def recorded() -> str:
+        turn = workspace.turn(ScriptedRuntime(), ChatRequest("echo", (Message("user", "secret"),)), record="shell")
+        asyncio.run(turn.run())
+        command = ["git", "-C", project, "status", "--short", "runs"]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+    assert recorded() == ""
+    assert len(list((project / "runs").glob("*/meta/shell/turn.json"))) == 1
+    (project / "runs" / ".gitignore").unlink()
+    assert recorded() == "?? runs/\n"
 
 
 def test_opening_makes_nothing(project: Path, monkeypatch: pytest.MonkeyPatch):
@@ -185,3 +222,43 @@ def test_a_workspace_is_cheap_to_import():
     script = "import sys, alain_magics.workspace; print(*sys.modules)"
     answer = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert {"sqlalchemy", "pydantic", "asyncio"} & set(answer.stdout.split()) == set()
+
+
+def test_closing_frees_the_runtimes_on_the_loop_that_uses_them(project: Path):
+    workspace, closed = open_workspace(project), []
+
+    async def use() -> None:
+        async def aclose() -> None:
+            closed.append(asyncio.get_running_loop())
+
+        workspace.runtimes.get("scripted").aclose = aclose
+
+    asyncio.run_coroutine_threadsafe(use(), background_loop()).result(10)
+    workspace.close()
+    assert closed == [background_loop()]
+    workspace.close()
+    assert workspace.runtimes.names()
+
+
+def test_a_process_with_a_model_in_memory_ends_silently_and_soon(project: Path, shared: Path):
+    require(find_spec("llama_cpp"), "reason: llama-cpp-python is not installed")
+    script = (
+        "import asyncio, sys\n"
+        "from alain_magics.commands.runner import background_loop\n"
+        "from alain_magics.runtimes.local.llamacpp import LlamaModel\n"
+        "from alain_magics.workspace import open_workspace\n"
+        "close = LlamaModel.close\n"
+        "LlamaModel.close = lambda model: (print('freed', flush=True), close(model))\n"
+        "async def use():\n"
+        "    runtime, model = await open_workspace().runtimes.choose('local/tiny-chatml.gguf')\n"
+        "    await runtime.load(model)\n"
+        "asyncio.run_coroutine_threadsafe(use(), background_loop()).result(30)\n"
+    )
+    environ = {
+        **os.environ,
+        "ALAIN_MODELS_DIR": str(shared / "fixtures" / "models"),
+        "PYTHON_KEYRING_BACKEND": "keyring.backends.null.Keyring",
+    }
+    command = [sys.executable, "-c", script]
+    ended = subprocess.run(command, cwd=project, env=environ, capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "freed\n", "")

@@ -6,12 +6,13 @@ must, down to a low-water mark: prompts then begin alike for many turns, and the
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from alain_magics.chat.conversation import Correction, Exchange, Window
 from alain_magics.errors import ContextExceeded
 from alain_magics.runtimes.base import ChatRequest, Runtime, Usage
+from alain_magics.runtimes.local.llamacpp import DEFAULT_WINDOW
 from alain_magics.runtimes.tokens import estimate_request
 
 LOW_WATER = 0.75
@@ -22,6 +23,9 @@ MARGIN = 64
 
 ANSWER = 4096
 """Tokens kept for an answer without a limit of its own, but never more than a quarter of the window."""
+
+WINDOWS: Mapping[str, int] = {"local": DEFAULT_WINDOW, "ollama": 32_768}
+"""Tokens, by the kind of a runtime that lets one choose the window, where nobody does: memory grows with it."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,10 @@ class Budget:
     def limit(self) -> int:
         """The tokens that a prompt may have."""
         return self.window - self.answer - self.margin
+
+    def tight(self, tokens: int) -> bool:
+        """Whether a window that grows with the conversation, by doubling, has come to this one."""
+        return tokens + self.answer > self.window // 2
 
 
 @dataclass(frozen=True)
@@ -141,5 +149,6 @@ def _too_long(budget: Budget, tokens: int, counted: bool) -> ContextExceeded:
     return ContextExceeded(
         f"This message is too long: with what must go along it takes {about}{tokens} tokens, and {max(budget.limit, 0)}"
         f" are left (a window of {budget.window}, {budget.answer} of them for the answer, {budget.margin} kept free).",
-        "Shorten it, allow fewer tokens for the answer (max_tokens), or choose a model with a larger window.",
+        "Shorten it, allow fewer tokens for the answer (max_tokens), or choose a larger window (context_tokens, or "
+        "another model).",
     )

@@ -236,8 +236,11 @@ class Chats:
         """Store a conversation, so that it survives a crash of the machine."""
         path = self.path(name)
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        atomic_write(path, dumps(conversation), force=True, private=True)
-        Chats._latest = (_state(path), _copy(conversation))
+        data = dumps(conversation)
+        atomic_write(path, data, force=True, private=True)
+        state = _state(path)
+        mine = path.read_bytes() == data  # unless another program has stored something else meanwhile
+        Chats._latest = (state, _copy(conversation)) if mine else None
 
     def replace(self, name: str, conversation: Conversation) -> None:
         """Store a conversation in the place of another, which is kept under its name with :data:`PREVIOUS`."""

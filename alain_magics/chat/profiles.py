@@ -22,13 +22,30 @@ from alain_magics.settings import LoopMode, nearest
 FOLDER = "profiles"
 """Where profiles lie, in the project."""
 
+_SHAPE = 'with lines such as model = "ollama/qwen3:8b" and system = "You are brief."; docs/profiles.md has them all'
+
 FIXED_SEED = 0
 """The seed of a profile with a fixed time that names none."""
 
 PLACEHOLDER = re.compile(r"\{\{(?P<escaped>[^\W\d]\w*)\}\}|\{(?P<braced>[^\W\d]\w*)\}|<\|(?P<angled>\w+)\|>")
 """``{name}``, ``<|NAME|>``, and ``{{name}}``, which stands for the text ``{name}``."""
 
+BOUNDS = {
+    "temperature": (0, 5),
+    "top_p": (0, 1),
+    "top_k": (-1, 1_000_000),
+    "min_p": (0, 1),
+    "repetition_penalty": (0, 5),
+    "repetition_context_size": (-1, 10_000_000),
+    "presence_penalty": (-2, 2),
+    "frequency_penalty": (-2, 2),
+    "xtc_probability": (0, 1),
+    "xtc_threshold": (0, 1),
+}
+"""The least and the greatest value with a meaning; -1 stands for no limit."""
+
 _SAMPLING = tuple(entry.name for entry in fields(Sampling))
+_UNUSED = "What has no meaning here belongs under [extra]."
 _UNKNOWN = ("extra_forbidden", "unexpected_keyword_argument")  # how pydantic calls them
 _Model = TypeVar("_Model", bound=BaseModel)
 
@@ -200,11 +217,23 @@ def from_words(words: Iterable[str]) -> tuple[Options, list[str]]:
         else:
             cleared.append(name)
     try:
-        return Options.of(values), cleared
+        options = Options.of(values)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         what = f"{first['loc'][-1]} cannot be {str(first['input'])[:80]!r}."
         raise UsageError(what, f"{first['msg']}.") from None
+    if problem := _out_of_bounds(options.sampling):
+        raise UsageError(*problem)
+    return options, cleared
+
+
+def _out_of_bounds(sampling: Sampling) -> tuple[str, str] | None:
+    """Return what is wrong with the first value without a meaning, and what is possible."""
+    for name, (least, greatest) in BOUNDS.items():
+        value = getattr(sampling, name)
+        if value is not None and not least <= value <= greatest:
+            return f"{name} cannot be {value}.", f"It is between {least} and {greatest}."
+    return None
 
 
 def load(folder: Path, name: str) -> Profile:
@@ -212,7 +241,7 @@ def load(folder: Path, name: str) -> Profile:
     import tomllib
 
     if name not in names(folder):
-        advice = nearest(name, names(folder)) or f"Write {folder / f'{Path(name).name}.toml'}."
+        advice = nearest(name, names(folder)) or f"Write {folder / f'{Path(name).name}.toml'}, {_SHAPE}."
         raise ProfileError(f"There is no profile {name[:80]!r}.", advice)
     path = folder / f"{name}.toml"
     try:
@@ -230,18 +259,32 @@ def names(folder: Path) -> list[str]:
 def checked(kind: type[_Model], data: Mapping[str, Any], origin: str) -> _Model:
     """Validate data; :class:`~alain_magics.errors.ProfileError` names the key, and the nearest one that exists."""
     try:
-        return kind.model_validate(data)
+        model = kind.model_validate(data)
     except ValidationError as error:
         found = error.errors(include_url=False)
         first = next((each for each in found if each["type"] in _UNKNOWN), found[0])
+    else:
+        if isinstance(model, Options) and (problem := _out_of_bounds(model.sampling)):
+            raise ProfileError(f"{origin}: sampling.{problem[0]}", problem[1])
+        return model
     where = ".".join(str(part) for part in first["loc"])[:80]
     if first["type"] in _UNKNOWN:
         known = _keys(kind, first["loc"][:-1])
-        advice = nearest(str(first["loc"][-1]), known) or "What has no meaning here belongs under [extra]."
+        advice = _elsewhere(first["loc"]) or nearest(str(first["loc"][-1]), known) or _UNUSED
         raise ProfileError(f"{origin}: there is no key {where!r}.", advice)
     if first["type"] == "missing":
         raise ProfileError(f"{origin}: {where} is missing.", "Add it.")
     raise ProfileError(f"{origin}: {where} cannot be {str(first['input'])[:80]!r}.", f"{first['msg']}.")
+
+
+def _elsewhere(place: Sequence[int | str]) -> str:
+    """Say where a key belongs that stands in the wrong table; empty for one that is not known at all."""
+    match place:
+        case [str(name)] if name in _SAMPLING:
+            return f"{name} belongs under [sampling]."
+        case ["sampling", str(name)] if name in Profile.model_fields:
+            return f"{name} belongs at the top, above all tables."
+    return ""
 
 
 def _keys(kind: type[BaseModel], table: Sequence[int | str]) -> Iterable[str]:

@@ -49,9 +49,15 @@ class FunctionTool:
             return str(value)
 
 
+def _is_async(function: object) -> bool:
+    return inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function)
+
+
 def _model(name: str, function: Callable[..., Any]) -> type[BaseModel]:
     if not callable(function):
         raise UsageError(f"{name} is no function.", "Give the name of a function that you defined.")
+    if any(map(_is_async, (function, getattr(function, "__call__", None)))):  # noqa: B004  # its kind is asked for
+        raise UsageError(f"{name} is an async function, which a model cannot call.", "Offer one without async.")
     fields: dict[str, Any] = {}
     try:
         parameters = inspect.signature(function, eval_str=True).parameters.values()

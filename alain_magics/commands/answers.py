@@ -11,7 +11,8 @@ from pydantic import Field
 
 from alain_magics.chat import profiles
 from alain_magics.chat.profiles import Options
-from alain_magics.commands.base import Partial, Request
+from alain_magics.commands.base import Context, Partial, Request
+from alain_magics.commands.interpolate import Interpolated, interpolate
 from alain_magics.errors import AlainError
 from alain_magics.runtimes.base import Effort, ReasoningDelta, TextDelta
 from alain_magics.runtimes.turn import Turn
@@ -55,10 +56,10 @@ async def stream_answer(
     """Ask, and yield the answer as it comes: ``answer``, ``delta`` for each piece, ``end``.
 
     ``slot`` tells answers apart that come at the same time; ``sent`` says how many characters of which variables are
-    in the question. An error comes after the ``end`` of what there was.
+    in the question. An error comes after the ``end`` of what there was, and so does being cancelled.
     """
-    yield Partial("answer", {"slot": slot, "runtime": turn.runtime.name, "model": turn.request.model})
-    failed: AlainError | None = None
+    yield _beginning(turn, slot)
+    failed: AlainError | asyncio.CancelledError | None = None
     try:
         async with aclosing(turn.stream()) as deltas:
             async for delta in deltas:
@@ -66,9 +67,10 @@ async def stream_answer(
                     yield Partial("delta", {"slot": slot, "text": delta.text, "reasoning": ""})
                 elif type(delta) is ReasoningDelta:
                     yield Partial("delta", {"slot": slot, "text": "", "reasoning": delta.text})
-    except AlainError as error:
+    except (AlainError, asyncio.CancelledError) as error:
         failed = error
-    end = {"slot": slot, "snippets": _snippets(turn), "error": str(failed or ""), "sent": dict(sent)}
+    said = defect(failed) if failed else ""
+    end = {"slot": slot, "snippets": _snippets(turn), "error": said, "sent": dict(sent)}
     yield Partial("end", end | turn.answer.as_data())
     if failed:
         raise failed
@@ -86,30 +88,58 @@ async def stream_answers(turns: Sequence[Turn], *, sent: Mapping[str, int]) -> A
         try:
             async with aclosing(stream_answer(turn, slot, sent=sent)) as partials:
                 async for partial in partials:
-                    inbox.put_nowait(partial)
+                    if partial.kind != "answer":
+                        inbox.put_nowait(partial)
         except AlainError as error:
             errors.append(error)
         finally:
             inbox.put_nowait(None)
 
+    for slot, turn in enumerate(turns):  # all of them, before the first can end: a view should know how many there are
+        yield _beginning(turn, slot)
     tasks = [asyncio.create_task(pump(slot, turn)) for slot, turn in enumerate(turns)]
     try:
-        working = len(tasks)
-        while working:
-            partial = await inbox.get()
-            if partial is None:
-                working -= 1
-            else:
+        try:
+            working = len(tasks)
+            while working:
+                partial = await inbox.get()
+                if partial is None:
+                    working -= 1
+                else:
+                    yield partial
+        finally:
+            for task in tasks:
+                task.cancel()
+            outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+    except asyncio.CancelledError:
+        while not inbox.empty():
+            if partial := inbox.get_nowait():
                 yield partial
-    finally:
-        for task in tasks:
-            task.cancel()
-        outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+        raise
     for outcome in outcomes:
         if isinstance(outcome, BaseException):
             raise outcome
     if len(errors) == len(turns):
         raise errors[0]
+
+
+def defect(error: AlainError | asyncio.CancelledError) -> str:
+    """Return what is to be said of an answer that did not come to its end."""
+    return str(error) if isinstance(error, AlainError) else "Interrupted."
+
+
+def question(words: Sequence[str], context: Context) -> Interpolated:
+    """Return what is said: the words, then the cell (or a shell's standard input), with the values of variables in it.
+
+    A lone ``-`` stands for the latter alone.
+    """
+    spoken = "" if list(words) == ["-"] else " ".join(words)
+    text = "\n".join(part for part in (spoken, context.cell or "") if part.strip()).strip("\n")
+    return interpolate(text, context.namespace, context.workspace.project or context.workspace.folder)
+
+
+def _beginning(turn: Turn, slot: int) -> Partial:
+    return Partial("answer", {"slot": slot, "runtime": turn.runtime.name, "model": turn.request.model})
 
 
 def _snippets(turn: Turn) -> dict[str, str]:

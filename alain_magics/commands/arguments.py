@@ -10,6 +10,7 @@ import argparse
 import os
 import shlex
 import types
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, NoReturn, Union, get_args, get_origin
 
@@ -46,6 +47,12 @@ class Invocation:
     def consent(self) -> frozenset[str]:
         """What the user agreed to, as a command's context wants it."""
         return CONSENT if self.yes else frozenset()
+
+    @property
+    def words(self) -> list[str]:
+        """The words for the model, where the verb takes a cell too."""
+        said = [getattr(self.request, option.name) for option in options(self.command) if option.positional]
+        return [word for words in said for word in words] if self.command.takes_cell else []
 
 
 @dataclass(frozen=True)
@@ -96,10 +103,11 @@ def split(line: str) -> list[str]:
         raise UsageError(f"{error} in: {line}", "Close the quotation mark, or put a backslash before it.") from error
 
 
-def parse(words: list[str], program: str) -> Invocation | Help:
+def parse(words: list[str], program: str, fill: Callable[[str], str] = str) -> Invocation | Help:
     """Read a verb and its options, or raise :class:`~alain_magics.errors.UsageError` that names the nearest.
 
-    ``program`` is what stands before the verb: ``%alain`` or ``alain``.
+    ``program`` is what stands before the verb: ``%alain`` or ``alain``. ``fill`` puts the values of variables into
+    what is given to an option; where a verb takes a cell, it does that itself with the cell and the words before it.
     """
     before = words[: words.index("--")] if "--" in words else words
     wants_help = "--help" in before or "-h" in before
@@ -114,6 +122,10 @@ def parse(words: list[str], program: str) -> Invocation | Help:
         _refuse(unknown[0], command, parser.prog)
     values = vars(known)
     flags = {name: values.pop(name) for name in COMMON}
+    for option in options(command):
+        if option.name in values and not option.flag and not (option.positional and command.takes_cell):
+            given = values[option.name]
+            values[option.name] = [fill(each) for each in given] if option.many else fill(given)
     try:
         request = command.request.model_validate(values)
     except ValidationError as error:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping
 from concurrent.futures import Future
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -16,18 +16,18 @@ from pydantic import Field
 
 from alain_magics.chat import profiles
 from alain_magics.chat.profiles import Options, Profile
-from alain_magics.commands.answers import ModelRequest, stream_answer, stream_answers
+from alain_magics.commands.answers import ModelRequest, defect, question, stream_answer, stream_answers
 from alain_magics.commands.base import Command, Context, Done, Event, Partial, Permission
-from alain_magics.commands.interpolate import interpolate
-from alain_magics.errors import AlainError, ConsentNeeded, InvalidOutput, UsageError
+from alain_magics.errors import AlainError, ConsentNeeded, InvalidOutput, KeyMissing, UsageError
 from alain_magics.ledger import prices
 from alain_magics.runtimes.base import ChatRequest, Message, ToolCall
+from alain_magics.runtimes.makers import runs_here
 from alain_magics.runtimes.tokens import estimate_request
 
 if TYPE_CHECKING:
     from alain_magics.chat.tools import FunctionTool
     from alain_magics.runtimes.base import Runtime
-    from alain_magics.runtimes.recording import Origin
+    from alain_magics.runtimes.registry import Runtimes
     from alain_magics.runtimes.turn import Turn
     from alain_magics.workspace import Workspace
 
@@ -35,7 +35,9 @@ FIXED_TIME = datetime(2026, 1, 1, tzinfo=UTC)
 """What deterministic prompts say the time is."""
 
 ROUNDS = 8
-"""How often a model may call tools before its answer counts as the last."""
+"""How often the tools that a model wants are called for one question."""
+
+_Ends = list[dict[str, Any]]
 
 
 class AskRequest(ModelRequest):
@@ -47,7 +49,10 @@ class AskRequest(ModelRequest):
         json_schema_extra={"positional": True},
     )
     compare: list[str] = Field(
-        default=[], description="ask this model too, side by side (repeatable)", json_schema_extra={"complete": "model"}
+        default=[],
+        description="a model to compare (repeatable): one is compared with the default (or --model); two or more "
+        "without --model are compared with each other only",
+        json_schema_extra={"complete": "model"},
     )
     json_schema: str | None = Field(
         default=None,
@@ -74,37 +79,72 @@ class AskRequest(ModelRequest):
 async def run(context: Context, request: AskRequest) -> AsyncIterator[Event]:
     """Ask, show the answers as they come, and let the model call the tools that it was offered."""
     workspace = context.workspace
+    if request.compare and request.tool:
+        raise UsageError("--compare and --tool cannot go together.", "Leave one of them out.")
     prompt, sent = _prompt(context, request)
     tools = _tools(context, request.tool)
     options, head = _options(workspace, request)
     schema = _schema(context, request.json_schema) if request.json_schema else None
-    asked: list[tuple[Runtime, ChatRequest]] = []
-    for wanted in _wanted(request, options):
-        runtime, model = await workspace.runtimes.choose(wanted)
-        asked.append((runtime, _chat_request(model, [*head, Message("user", prompt)], options, tools, schema)))
+    asking = partial(
+        ChatRequest,
+        messages=(*head, Message("user", prompt)),
+        max_tokens=options.max_tokens,
+        sampling=options.sampling,
+        tools=tuple(tool.tool for tool in tools.values()),
+        schema=schema,
+        effort=options.effort,
+        context_tokens=options.context_tokens,
+    )
+    wanted = _wanted(request, options)
     if request.estimate:
-        yield await _estimate(asked)
+        yield _estimated([await _estimate(workspace.runtimes, each, asking) for each in wanted])
         return
     record = context.origin if request.record else None
-    turns = [
-        workspace.turn(runtime, each, record=record, loop_detection=options.loop_detection) for runtime, each in asked
+    turn = partial(workspace.turn, record=record, loop_detection=options.loop_detection)
+    chosen = [await workspace.runtimes.choose(each) for each in wanted]
+    turns = [turn(runtime, asking(model)) for runtime, model in chosen]
+    several = len(turns) > 1
+    ends: _Ends = []
+    answers = stream_answers(turns, sent=sent) if several else _with_tools(turn, turns[0], tools, sent)
+    try:
+        async with aclosing(answers) as events:
+            async for event in events:
+                if isinstance(event, Partial) and event.kind == "end":
+                    ends.append(event.data)
+                yield event
+    except (AlainError, asyncio.CancelledError) as error:
+        if ends:  # what there is stays
+            yield _compared(ends, sent) if several else _answered(ends, defect(error))
+        raise
+    yield _compared(ends, sent) if several else _answered(ends)
+
+
+def _compared(ends: _Ends, sent: Mapping[str, int]) -> Done:
+    """Return answers that came side by side; one that failed is a reason to leave with 1."""
+    answers = sorted(ends, key=lambda end: int(end["slot"]))
+    texts = [
+        "\n\n".join(filter(None, (f"## {each['runtime']}/{each['model']}", each["text"], each["error"])))
+        for each in answers
     ]
-    answer: dict[str, Any] = {}
-    if len(turns) > 1:
-        ends: dict[int, dict[str, Any]] = {}
-        async with aclosing(stream_answers(turns, sent=sent)) as partials:
-            async for partial in partials:
-                if partial.kind == "end":
-                    ends[partial.data["slot"]] = partial.data
-                yield partial
-        yield Done({"answers": [ends[slot] for slot in sorted(ends)], "sent": sent}, "")
-        return
-    async with aclosing(_with_tools(workspace, turns[0], tools, record, sent)) as events:
-        async for event in events:
-            yield event
-            if isinstance(event, Partial) and event.kind == "end":
-                answer = event.data
-    yield Done(answer, answer["text"])
+    failed = any(each["error"] for each in answers)
+    return Done({"answers": answers, "sent": dict(sent)}, "\n\n".join(texts), exit_status=int(failed))
+
+
+def _answered(ends: _Ends, error: str = "") -> Done:
+    """Return the last answer, with the tokens and the cost of those before it, in which tools were called."""
+    last = ends[-1]
+    usages = [end["usage"] for end in ends if end["usage"]]
+    if len(usages) > 1:
+        usage = {name: _total(each[name] for each in usages) for name in usages[0] if name != "source"}
+        usage["source"] = "estimate" if any(each["source"] == "estimate" for each in usages) else "provider"
+        last = {**last, "usage": usage, "cost": _total(end["cost"] for end in ends)}
+    return Done({**last, "error": error}, last["text"], exit_status=1 if error else 0)
+
+
+def _total(figures: Iterable[Any]) -> Any:
+    """Add figures; ``None`` where one is not known."""
+    known = list(figures)
+    return None if None in known else sum(known)
 
 
 def _wanted(request: AskRequest, options: Options) -> list[str | None]:
@@ -114,15 +154,21 @@ def _wanted(request: AskRequest, options: Options) -> list[str | None]:
 
 
 async def _with_tools(
-    workspace: Workspace, turn: Turn, tools: Mapping[str, FunctionTool], record: Origin | None, sent: Mapping[str, int]
+    again: Callable[[Runtime, ChatRequest], Turn],
+    turn: Turn,
+    tools: Mapping[str, FunctionTool],
+    sent: Mapping[str, int],
 ) -> AsyncGenerator[Event, None]:
-    """Ask; where the model wants tools called and the user allows it, call them and ask on."""
-    for _ in range(ROUNDS):
+    """Ask; where the model wants tools called and the user allows it, call them and ask ``again``."""
+    for called in range(ROUNDS + 1):
+        answer = turn.answer
         async with aclosing(stream_answer(turn, sent=sent)) as partials:
             async for event in partials:
+                ending = event.kind == "end" and answer.finish == "tool_calls" and tools
+                if ending and called == ROUNDS:
+                    event.data["flags"].append(f"stopped: it called tools {ROUNDS} times and wants more")
                 yield event
-        answer = turn.answer
-        if answer.finish != "tool_calls" or not tools:
+        if answer.finish != "tool_calls" or not tools or called == ROUNDS:
             return
         messages = [Message("assistant", answer.text, answer.reasoning, answer.tool_calls)]
         for call in answer.tool_calls:
@@ -135,7 +181,7 @@ async def _with_tools(
             yield Partial("tool", {"name": call.name, "arguments": call.arguments, "result": result})
             messages.append(Message("tool", result, tool_call_id=call.id, name=call.name))
         asked = replace(turn.request, messages=(*turn.request.messages, *messages))
-        turn = workspace.turn(turn.runtime, asked, record=record)
+        turn = again(turn.runtime, asked)
 
 
 def _permission(call: ToolCall, tools: Mapping[str, FunctionTool]) -> Permission | str:
@@ -163,11 +209,10 @@ async def _outcome(permission: Permission) -> str:
 
 def _prompt(context: Context, request: AskRequest) -> tuple[str, dict[str, int]]:
     """Return the question with the values of variables in it, and how many characters each of them sends."""
-    text = "\n".join(part for part in (" ".join(request.prompt), context.cell or "") if part.strip()).strip("\n")
-    if not text.strip():
+    filled = question(request.prompt, context)
+    if not filled.text.strip():
         raise UsageError("There is nothing to ask.", "Write the question into the cell, or after the verb.")
-    filled = interpolate(text, context.namespace) if context.cell is not None else None
-    return (filled.text, filled.sent) if filled else (text, {})
+    return filled.text, filled.sent
 
 
 def _tools(context: Context, names: list[str]) -> dict[str, FunctionTool]:
@@ -193,25 +238,6 @@ def _options(workspace: Workspace, request: AskRequest) -> tuple[Options, list[M
     return options, profile.to_messages(datetime.now(UTC), explicit.system)
 
 
-def _chat_request(
-    model: str,
-    messages: list[Message],
-    options: Options,
-    tools: Mapping[str, FunctionTool],
-    schema: Mapping[str, Any] | None,
-) -> ChatRequest:
-    return ChatRequest(
-        model,
-        tuple(messages),
-        max_tokens=options.max_tokens,
-        sampling=options.sampling,
-        tools=tuple(tool.tool for tool in tools.values()),
-        schema=schema,
-        effort=options.effort,
-        context_tokens=options.context_tokens,
-    )
-
-
 def _schema(context: Context, name: str) -> Mapping[str, Any]:
     """Return the JSON schema of a variable (a dict, or a pydantic model) or of a file."""
     found = context.namespace.get(name)
@@ -227,32 +253,48 @@ def _schema(context: Context, name: str) -> Mapping[str, Any]:
     return found
 
 
-async def _estimate(asked: list[tuple[Runtime, ChatRequest]]) -> Done:
-    """Say how many tokens each model would read, and what that costs."""
-    rows, lines = [], []
-    for runtime, request in asked:
-        try:
-            counted = await runtime.count_tokens(request)
-        except AlainError:
-            counted = None
-        tokens = estimate_request(request) if counted is None else counted
-        output = request.max_tokens or 0
-        cost = 0 if runtime.local else prices.cost(runtime.name, request.model, tokens, output)
-        rows.append(
-            {
-                "model": f"{runtime.name}/{request.model}",
-                "input_tokens": tokens,
-                "source": "estimate" if counted is None else "counted",
-                "max_tokens": request.max_tokens,
-                "cost": cost,
-            }
+async def _estimate(runtimes: Runtimes, wanted: str | None, asking: Callable[[str], ChatRequest]) -> dict[str, Any]:
+    """Return how many tokens a model would read, and what that costs.
+
+    Only a server of this machine that has the model loaded is asked; anything else would be sent, or load it.
+    """
+    name, slash, model = (wanted or "").partition("/")
+    if name in runtimes.names() and not slash and not runs_here(runtimes.provider(name)):
+        raise UsageError(
+            f"--estimate asks {name} for nothing, not even which models it has.", f"Name one: {name}/MODEL."
         )
+    runtime: Runtime | None = None
+    with suppress(KeyMissing):  # to be asked, not to be named
+        runtime, model = await runtimes.choose(wanted)
+        name = runtime.name
+    request = asking(model)
+    counted = None
+    if runtime and runtime.local and runtime.http_call(request):
+        with suppress(AlainError):
+            loaded = {info.id: info.loaded for info in await runtimes.models_of(runtime)}.get(model)
+            counted = None if loaded is False else await runtime.count_tokens(request)
+    tokens = estimate_request(request) if counted is None else counted
+    local = runtime is not None and runtime.local
+    return {
+        "model": f"{name}/{model}",
+        "input_tokens": tokens,
+        "source": "estimate" if counted is None else "counted",
+        "max_tokens": request.max_tokens,
+        "cost": 0 if local else prices.cost(name, model, tokens, request.max_tokens or 0),
+    }
+
+
+def _estimated(rows: list[dict[str, Any]]) -> Done:
+    lines = []
+    for row in rows:
+        tokens, output = row["input_tokens"], row["max_tokens"] or 0
         answer = f"at most {output} for the answer" if output else "the answer's are not limited (--max-tokens)"
-        about = "about " if counted is None else ""
-        lines.append(
-            f"{runtime.name}/{request.model}: {about}{tokens} tokens to read, {answer}; {_price(cost, output)}"
-        )
-    return Done({"estimates": rows}, "\n".join([*lines, "Nothing was sent."]))
+        about = "about " if row["source"] == "estimate" else ""
+        words = "token" if tokens == 1 else "tokens"
+        lines.append(f"{row['model']}: {about}{tokens} {words} to read, {answer}; {_price(row['cost'], output)}")
+    counted = any(row["source"] == "counted" for row in rows)
+    lines.append("Only a server of this machine counted." if counted else "Nothing was sent.")
+    return Done({"estimates": rows}, "\n".join(lines))
 
 
 def _price(cost: int | None, output: int) -> str:

@@ -60,7 +60,10 @@ class Partial:
 
 @dataclass(frozen=True)
 class Done:
-    """The end: plain data, the same as text for people, and the status for a shell (1: something did not hold)."""
+    """The end: plain data, the same as text for people, and the status for a shell (1: something did not hold).
+
+    A command that fails or is cancelled may still say what there was until then, and then raise.
+    """
 
     data: dict[str, Any]
     text: str

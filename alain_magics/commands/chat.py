@@ -7,10 +7,11 @@ import hashlib
 import os
 import re
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import aclosing
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
@@ -18,13 +19,12 @@ from weakref import WeakKeyDictionary
 from pydantic import Field
 
 from alain_magics.chat import mlx_harmony, profiles
-from alain_magics.chat.budget import Budget, Fitted, corrected, fit
+from alain_magics.chat.budget import WINDOWS, Budget, Fitted, corrected, fit
 from alain_magics.chat.conversation import INTERRUPTED, Chats, Conversation, Entry
 from alain_magics.chat.profiles import Options, Profile
-from alain_magics.commands.answers import ModelRequest, stream_answer
-from alain_magics.commands.base import Command, Context, Done, Event
-from alain_magics.commands.interpolate import interpolate
-from alain_magics.errors import TargetError, UsageError
+from alain_magics.commands.answers import ModelRequest, question, stream_answer
+from alain_magics.commands.base import Command, Context, Done, Event, Partial
+from alain_magics.errors import AlainError, ContextExceeded, ConversationError, TargetError, UsageError
 from alain_magics.runtimes.base import ChatRequest, Message, ModelInfo, Runtime
 from alain_magics.store.files import atomic_write
 
@@ -44,6 +44,7 @@ _STARTED = datetime.now(UTC)
 KEPT = 30.0
 """Seconds for which it is remembered how large the windows of local models are; those of others don't change."""
 
+_Attempt = tuple[Runtime, Fitted, Entry]  # to whom, what, and the entry of what is asked now
 Words = list[str]  # a request has a field with the name of this type
 _windows: WeakKeyDictionary[Runtime, tuple[float, dict[str, int | None]]] = WeakKeyDictionary()
 
@@ -56,7 +57,9 @@ class ConversationRequest(ModelRequest):
         description="what to say, where it does not stand in the cell",
         json_schema_extra={"positional": True},
     )
-    clear: bool = Field(default=False, description="begin a new conversation; the old one is kept as NAME.previous")
+    clear: bool = Field(
+        default=False, description="forget what was said; model, profile and options stay, the old one is NAME.previous"
+    )
     load: str | None = Field(default=None, description="go on with a copy of the conversation of this name")
     save: str | None = Field(default=None, description="store a copy under this name")
     show: bool = Field(default=False, description="show what was said until now")
@@ -70,7 +73,7 @@ class ConversationRequest(ModelRequest):
     @property
     def wants_text(self) -> bool:
         """Whether there is nothing to say or to do yet."""
-        return not (self.message or self.list or self.show or self.save or self.import_file)
+        return not (self.message or self.list or self.show or self.save is not None or self.import_file)
 
 
 async def run(context: Context, request: ConversationRequest) -> AsyncIterator[Event]:
@@ -79,11 +82,15 @@ async def run(context: Context, request: ConversationRequest) -> AsyncIterator[E
     chats, name = Chats(workspace.data / "chats"), conversation_name(context)
     text, sent = _message(context, request)
     if request.import_file:
+        await asyncio.to_thread(workspace.make_data)
         yield await asyncio.to_thread(_import, workspace, chats, request.import_file)
         return
     if request.list:
         yield await asyncio.to_thread(_listed, chats, name)
         return
+    if request.save is not None:
+        chats.path(request.save)  # a name that cannot be is refused before anything is asked
+    await asyncio.to_thread(workspace.make_data)
     conversation = await asyncio.to_thread(_found, chats, name, request)
     explicit, cleared = request.explicit()
     before = conversation.model_copy()
@@ -93,7 +100,49 @@ async def run(context: Context, request: ConversationRequest) -> AsyncIterator[E
     profile = _profile(workspace, conversation)
     options = _options(workspace, conversation, profile)
     if text:
-        runtime, fitted, asked = await _fit(workspace, conversation, profile, options, text)
+        async with aclosing(_say(context, request, conversation, profile, options, text, sent)) as events:
+            async for event in events:
+                if isinstance(event, Done):
+                    done = event
+                else:
+                    yield event
+    else:
+        if explicit.model:
+            await workspace.runtimes.choose(explicit.model)
+        if (conversation.options, conversation.profile) != (before.options, before.profile):
+            await asyncio.to_thread(chats.save, name, conversation)
+        greeting = "" if conversation.entries else profile.rendered(profile.greeting, _STARTED)
+        asked_is = options.model or await _default(workspace)
+        done = _state(name, conversation, options, asked_is, greeting, whole=request.show)
+    if request.save is not None:
+        await asyncio.to_thread(chats.save, request.save, conversation)
+        saved = f"The conversation is saved as {request.save}."
+        if text:
+            workspace.notices.append(saved)
+        done = Done({**done.data, "saved": request.save}, done.text if text else f"{done.text}\n{saved}")
+    yield done
+
+
+async def _say(
+    context: Context,
+    request: ConversationRequest,
+    conversation: Conversation,
+    profile: Profile,
+    options: Options,
+    text: str,
+    sent: Mapping[str, int],
+) -> AsyncGenerator[Event, None]:
+    """Say a message, and store what was said.
+
+    Where the server takes less than is known of it, older turns are left out and it is asked again.
+    """
+    workspace = context.workspace
+    chats, name = Chats(workspace.data / "chats"), conversation_name(context)
+    fit_to = partial(_fit, workspace, conversation, profile, options, text)
+    attempt: _Attempt | None = await fit_to()
+    again = False
+    while attempt:
+        runtime, fitted, asked = attempt
         turn = workspace.turn(
             runtime,
             fitted.request,
@@ -102,25 +151,29 @@ async def run(context: Context, request: ConversationRequest) -> AsyncIterator[E
         )
         if fitted.dropped:
             turn.answer.flag(f"not sent: the {fitted.dropped} oldest turns")
+        ends: list[Partial] = []
         try:
             async with aclosing(stream_answer(turn, sent=sent)) as partials:
                 async for event in partials:
-                    yield event
+                    if event.kind == "end":
+                        ends.append(event)
+                    elif event.kind != "answer" or not again:
+                        yield event
+            attempt = None
+        except AlainError as error:
+            attempt = await _shorter(fit_to, fitted, options) if _refused_whole(error, turn.answer) else None
+            if attempt is None:
+                for end in ends:
+                    yield end
+                raise
+            again = True
         finally:
             if _keep(conversation, asked, turn.answer, fitted):
                 await asyncio.to_thread(chats.save, name, conversation)
-        about = {"conversation": name, "prompt_tokens": fitted.tokens, "dropped": fitted.dropped}
-        done = Done({**turn.answer.as_data(), "sent": sent, **about}, turn.answer.text)
-    else:
-        if explicit.model:
-            await workspace.runtimes.choose(explicit.model)
-        if (conversation.options, conversation.profile) != (before.options, before.profile):
-            await asyncio.to_thread(chats.save, name, conversation)
-        greeting = "" if conversation.entries else profile.rendered(profile.greeting, _STARTED)
-        done = _state(name, conversation, options, greeting, whole=request.show)
-    if request.save:
-        await asyncio.to_thread(chats.save, request.save, conversation)
-    yield done
+    for end in ends:
+        yield end
+    about = {"conversation": name, "prompt_tokens": fitted.tokens, "dropped": fitted.dropped}
+    yield Done({**turn.answer.as_data(), "sent": sent, **about}, turn.answer.text)
 
 
 def conversation_name(context: Context) -> str:
@@ -141,22 +194,38 @@ def _plain_name(text: str) -> str:
 
 def _message(context: Context, request: ConversationRequest) -> tuple[str, dict[str, int]]:
     """Return what to say, with the values of variables in it, and how many characters each of them sends."""
-    text = "\n".join(part for part in (" ".join(request.message), context.cell or "") if part.strip()).strip("\n")
-    if context.cell is None:
-        return text, {}
-    filled = interpolate(text, context.namespace)
+    filled = question(request.message, context)
     return filled.text, filled.sent
 
 
 def _found(chats: Chats, name: str, request: ConversationRequest) -> Conversation:
     """Return the conversation to go on with."""
-    if request.clear and request.load:
+    if request.clear and request.load is not None:
         raise UsageError("--clear and --load cannot go together.", "Leave one of them out.")
-    if not (request.clear or request.load):
+    if not request.clear and request.load is None:
         return chats.open(name)
-    conversation = chats.load(request.load) if request.load else Conversation.new()
+    conversation = _cleared(chats, name) if request.load is None else chats.load(request.load)
     chats.replace(name, conversation)
     return conversation
+
+
+def _cleared(chats: Chats, name: str) -> Conversation:
+    """Return a new conversation with the choices of the one that it follows."""
+    fresh = Conversation.new()
+    try:
+        old = chats.open(name)
+    except ConversationError:  # it cannot be read, and so makes room in any case
+        return fresh
+    return fresh.model_copy(update={"profile": old.profile, "options": old.options})
+
+
+async def _default(workspace: Workspace) -> str:
+    """Return who is asked where nothing was chosen, or why nobody is."""
+    try:
+        runtime, model = await workspace.runtimes.choose()
+    except AlainError as error:
+        return f"none: {error.what}"
+    return f"{runtime.name}/{model}"
 
 
 def _profile(workspace: Workspace, conversation: Conversation) -> Profile:
@@ -175,9 +244,17 @@ def _options(workspace: Workspace, conversation: Conversation, profile: Profile)
 
 
 async def _fit(
-    workspace: Workspace, conversation: Conversation, profile: Profile, options: Options, text: str
-) -> tuple[Runtime, Fitted, Entry]:
-    """Choose the model, and make the request that says as much of the conversation as its window holds."""
+    workspace: Workspace,
+    conversation: Conversation,
+    profile: Profile,
+    options: Options,
+    text: str,
+    at_most: int | None = None,
+) -> _Attempt:
+    """Choose the model, and make the request that says as much of the conversation as its window holds.
+
+    ``at_most`` are the tokens of a smaller window, where the server has refused what should have fitted.
+    """
     runtime, model = await workspace.runtimes.choose(options.model)
     head = profile.to_messages(_STARTED, conversation.options.system)
     request = ChatRequest(
@@ -188,8 +265,12 @@ async def _fit(
         effort=options.effort,
         context_tokens=options.context_tokens,
     )
-    known = [each for each in (options.context_tokens, await _window(runtime, model)) if each]
-    budget = Budget.of(min(known), options.max_tokens, options.context_margin) if known else None
+    runtimes = workspace.runtimes
+    kind = runtimes.provider(runtime.name).kind if runtime.name in runtimes.names() else "scripted"
+    wanted = options.context_tokens or WINDOWS.get(kind)
+    window = min(filter(None, (wanted, await _window(runtime, model))), default=None)
+    room = min(filter(None, (window, at_most)), default=None)
+    budget = Budget.of(room, options.max_tokens, options.context_margin) if room else None
     asked = Entry.of(Message("user", text))
     draft = conversation.model_copy(update={"entries": [*conversation.entries, asked]})
     fitted = await fit(
@@ -200,7 +281,23 @@ async def _fit(
         window=conversation.window,
         correction=conversation.correction,
     )
+    if budget and kind in WINDOWS and (kind == "local" or budget.tight(fitted.tokens) or options.context_tokens):
+        fitted = replace(fitted, request=replace(fitted.request, context_tokens=window))
     return runtime, fitted, asked
+
+
+def _refused_whole(error: AlainError, answer: Answer) -> bool:
+    """Whether the server read nothing of a prompt that is too long for it."""
+    return isinstance(error, ContextExceeded) and answer.empty
+
+
+async def _shorter(fit_to: Callable[[int], Awaitable[_Attempt]], refused: Fitted, options: Options) -> _Attempt | None:
+    """Leave out more of a conversation than the window, as it was known, makes necessary; ``None``: nothing is left."""
+    try:
+        attempt = await fit_to(refused.tokens + (options.max_tokens or 0))
+    except ContextExceeded:
+        return None
+    return attempt if attempt[1].dropped > refused.dropped else None
 
 
 async def _window(runtime: Runtime, model: str) -> int | None:
@@ -238,19 +335,21 @@ def _keep(conversation: Conversation, asked: Entry, answer: Answer, fitted: Fitt
     return True
 
 
-def _state(name: str, conversation: Conversation, options: Options, greeting: str, *, whole: bool) -> Done:
+def _state(name: str, conversation: Conversation, options: Options, model: str, greeting: str, *, whole: bool) -> Done:
     """Say what counts for the next turn, and what was said."""
     said = [
         {"role": entry.message.role, "text": entry.message.content, "model": entry.model, "finish": entry.finish}
         for entry in conversation.entries
     ]
     chosen = {**({"profile": conversation.profile} if conversation.profile else {}), **options.values()}
-    lines = [f"{name}: {len(said)} messages"] + [f"  {key} = {value}" for key, value in chosen.items()]
+    shown = {"model": model, **chosen}
+    lines = [f"{name}: {len(said)} messages"] + [f"  {key} = {value}" for key, value in shown.items()]
     if whole:
         for each in said:
             cut = f" ({each['finish']})" if each["finish"] in (INTERRUPTED, "failed", "loop", "length") else ""
             lines += ["", f"{each['model'] or each['role']}{cut}:", each["text"]]
-    return Done({"conversation": name, "options": chosen, "messages": said, "greeting": greeting}, "\n".join(lines))
+    data = {"conversation": name, "model": model, "options": chosen, "messages": said, "greeting": greeting}
+    return Done(data, "\n".join(lines))
 
 
 def _listed(chats: Chats, name: str) -> Done:

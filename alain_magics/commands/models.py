@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from alain_magics.runtimes.base import ModelInfo
     from alain_magics.runtimes.registry import Runtimes
 
+_ROWS = 200  # of a runtime are printed
 _HOSTED = "Hosted models are listed one runtime at a time, such as: alain models --runtime openai"
 
 
@@ -49,8 +50,19 @@ async def run(context: Context, request: ModelsRequest) -> AsyncIterator[Event]:
     if not models:
         yield Done(data, f"{request.runtime} lists no models." if request.runtime else no_models())
         return
-    lines = [*_table(models, default), "", f"* the default: {default}" if default else problem]
+    printed, left = _printed(models)
+    lines = [*_table(printed, default), *left, "", f"* the default: {default}" if default else problem]
     yield Done(data, "\n".join([*lines, "Choose another: alain use NAME", *([] if request.runtime else [_HOSTED])]))
+
+
+def _printed(models: Sequence[ModelInfo]) -> tuple[list[ModelInfo], list[str]]:
+    """Return the models to print, and a line for each runtime of which some are left out."""
+    of: dict[str, list[ModelInfo]] = {}
+    for model in models:
+        of.setdefault(model.runtime, []).append(model)
+    printed = [model for each in of.values() for model in each[:_ROWS]]
+    left = {name: len(each) - _ROWS for name, each in of.items() if len(each) > _ROWS}
+    return printed, [f"  and {more:,} more of {name}; --json lists them all" for name, more in left.items()]
 
 
 def no_models() -> str:

@@ -10,7 +10,8 @@ import asyncio
 import os
 import queue
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 from alain_magics.commands.base import Command, Context, Event, Request
@@ -23,49 +24,56 @@ _lock = threading.Lock()
 _loops: list[asyncio.AbstractEventLoop] = []
 
 
-def events(
-    command: Command, context: Context, request: Request, idle: Callable[[], None] = lambda: None
-) -> Generator[Event, None, None]:
-    """Yield a command's events as they come, and raise what it raises.
+class events(Iterator[Event]):  # noqa: N801  # called like a function, as other iterators are
+    """The events of a command as they come; raises what the command raises.
 
     ``idle`` is called, by the calling thread, whenever nothing came for a moment. Close the iterator
     (``contextlib.closing``) where it may be left early: that cancels the command.
     """
-    run = _Run(command, context, request)
-    try:
-        while (event := run.next(idle)) is not None:
-            yield event
-    finally:
-        run.stop()
 
-
-class _Run:
-    """One command at work on the loop."""
-
-    def __init__(self, command: Command, context: Context, request: Request) -> None:
+    def __init__(
+        self, command: Command, context: Context, request: Request, idle: Callable[[], None] = lambda: None
+    ) -> None:
+        self._idle = idle
         self._inbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._ended = threading.Event()
+        self._over = False
         self._loop = background_loop()
         self._loop.call_soon_threadsafe(self._start, command, context, request)
 
-    def next(self, idle: Callable[[], None]) -> Event | None:
-        """Wait for the next event; ``None`` at the end."""
-        while True:
-            try:
-                item = self._inbox.get(timeout=_IDLE)
-            except queue.Empty:
-                idle()
-                continue
-            if isinstance(item, BaseException):
-                raise item
-            event: Event | None = item
-            return event
+    def __next__(self) -> Event:
+        try:
+            item = None if self._over else self._wait()
+        except BaseException:  # Ctrl-C most of all
+            self.close()
+            raise
+        if item is None or isinstance(item, BaseException):
+            self._over = True
+            raise item or StopIteration
+        event: Event = item
+        return event
 
-    def stop(self) -> None:
+    def close(self) -> None:
         """Cancel what is still at work, and wait for its end."""
+        self._over = True
         if not self._ended.is_set():
             self._loop.call_soon_threadsafe(self._cancel)
             self._ended.wait(GRACE)
+
+    def rest(self) -> list[Event]:
+        """Return the events that came until the iterator was closed, and that nobody has taken."""
+        found = []
+        with suppress(queue.Empty):
+            while True:
+                found.append(self._inbox.get_nowait())
+        return [item for item in found if item is not None and not isinstance(item, BaseException)]
+
+    def _wait(self) -> Any:
+        while True:
+            try:
+                return self._inbox.get(timeout=_IDLE)
+            except queue.Empty:
+                self._idle()
 
     def _start(self, command: Command, context: Context, request: Request) -> None:
         self._task = self._loop.create_task(self._pump(command, context, request))

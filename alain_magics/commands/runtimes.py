@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
@@ -11,10 +12,10 @@ from pydantic import Field
 
 from alain_magics.commands.base import Command, Context, Done, Event, Progress, Request
 from alain_magics.commands.models import no_models, table
-from alain_magics.errors import BadProtocol, Refused, UnknownModel, UsageError
-from alain_magics.runtimes.addresses import Kind
+from alain_magics.errors import BadProtocol, Refused, TimedOut, UnknownModel, UsageError
+from alain_magics.runtimes.addresses import REQUEST_PATH, Kind
 from alain_magics.runtimes.base import ChatRequest, Message
-from alain_magics.runtimes.discovery import Found, listens
+from alain_magics.runtimes.discovery import Found, listens, server
 from alain_magics.runtimes.makers import runs_here
 from alain_magics.runtimes.registry import preferred
 
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 TEST_PROMPT = "Answer with one word: ready"
 
 TEST_TOKENS = 16
+
+TEST_SECONDS = 10.0
+"""Seconds in which a runtime that is tried has to list its models, and then to answer."""
 
 
 class RuntimesRequest(Request):
@@ -60,6 +64,8 @@ async def run(context: Context, request: RuntimesRequest) -> AsyncIterator[Event
             provider = runtimes.add(request.name, request.url, request.kind, request.key_variable)
             data = {"runtime": provider.name, "url": provider.base_url, "kind": provider.kind}
             text = f"{provider.name} is {provider.base_url}. Try it: alain runtimes test {provider.name}"
+            if urlsplit(request.url).path.rstrip("/").endswith(REQUEST_PATH):
+                text += f"\n{REQUEST_PATH} was taken off its end: every request appends it."
             yield Done(data, text)
         case "remove":
             runtimes.remove(request.name)
@@ -80,8 +86,24 @@ def _check(request: RuntimesRequest) -> None:
 async def _list(runtimes: Runtimes) -> Done:
     """Say of every runtime where it is, and whether it answers or has its key."""
     found = {each.runtime: each for each in await runtimes.discover(fresh=True)}
-    names = [*found, *(name for name in runtimes.names() if name not in found)]
-    rows = await asyncio.to_thread(lambda: [_row(runtimes, name, found.get(name)) for name in names])
+    problems = runtimes.addresses.problems()
+    names = [name for name in [*found, *runtimes.names()] if name not in problems]
+    names = list(dict.fromkeys(names))
+    providers = [runtimes.provider(name) for name in names]
+    listening = await asyncio.gather(*(_listens(provider) for provider in providers))
+    twins = {server(each.provider): name for name, each in found.items() if each.provider.base_url}
+
+    def look() -> list[dict[str, Any]]:
+        return [
+            _row(runtimes, name, found.get(name), twins.get(server(provider), ""), listens)
+            for name, provider, listens in zip(names, providers, listening, strict=True)
+        ]
+
+    rows = await asyncio.to_thread(look)
+    rows += [
+        {"runtime": name, "title": name, "url": "", "own": True, "local": False, "state": str(error), "models": None}
+        for name, error in problems.items()
+    ]
     columns = ("runtime", "title", "url", "state")
     lines = table(columns, [[row[column] for column in columns] for row in rows])
     if not any(each.models for each in found.values()):
@@ -89,19 +111,29 @@ async def _list(runtimes: Runtimes) -> Done:
     return Done({"runtimes": rows}, "\n".join(lines))
 
 
-def _row(runtimes: Runtimes, name: str, found: Found | None) -> dict[str, Any]:
+async def _listens(provider: Provider) -> bool:
+    """Whether anything accepts connections at the address of a server nearby."""
+    nearby = runs_here(provider) or not provider.key_variables
+    return bool(provider.base_url) and nearby and await listens(provider.base_url)
+
+
+def _row(runtimes: Runtimes, name: str, found: Found | None, twin: str, listening: bool) -> dict[str, Any]:
+    """Return what is known of a runtime; ``twin`` is one that was found at its address."""
     provider = runtimes.provider(name)
     own = name in runtimes.addresses.own()
     row = {"runtime": name, "title": provider.title, "url": provider.base_url, "own": own, "local": runs_here(provider)}
     if found:
         count = len(found.models)
-        return {**row, "state": f"runs, {count} model{'' if count == 1 else 's'}", "models": count}
+        runs = f"runs, {count} model{'' if count == 1 else 's'}"
+        state = "; ".join(filter(None, (runs if count or not found.problem else "", found.problem.rstrip("."))))
+        return {**row, "state": state, "models": count}
     if provider.kind in ("scripted", "local"):
         return {**row, "state": "always here" if provider.kind == "scripted" else "no models", "models": None}
     if not provider.base_url:
         return {**row, "state": "has no address", "models": None}
     if runs_here(provider) or not provider.key_variables:
-        return {**row, "state": "does not answer", "models": None}
+        state = f"listens, but not as {provider.title}" if listening else "does not answer"
+        return {**row, "state": f"same server as {twin}" if twin else state, "models": None}
     key = runtimes.key(name)
     return {**row, "state": f"key in {key.origin}" if key else f"no key ({provider.key_variables[0]})", "models": None}
 
@@ -117,7 +149,9 @@ async def _test(context: Context, name: str) -> AsyncIterator[Event]:
         return
     yield Progress(f"listing the models of {provider.title}")
     try:
-        models = await runtimes.models(runtime)
+        async for waited in _awaiting(listing := asyncio.ensure_future(runtimes.models(runtime)), provider.title):
+            yield waited
+        models = listing.result()
     except (Refused, BadProtocol) as error:
         if provider.kind == "openai" and not urlsplit(provider.base_url).path:
             error.advice = f"Most servers want /v1 at its end: alain runtimes add {runtime} {provider.base_url}/v1"
@@ -125,7 +159,10 @@ async def _test(context: Context, name: str) -> AsyncIterator[Event]:
     model = model or _first(provider, models)
     yield Progress(f"asking {model}")
     asked = ChatRequest(model, (Message("user", TEST_PROMPT),), max_tokens=TEST_TOKENS)
-    answer = await context.workspace.turn(runtimes.get(runtime), asked).run()
+    turn = context.workspace.turn(runtimes.get(runtime), asked)
+    async for waited in _awaiting(answering := asyncio.ensure_future(turn.run()), provider.title):
+        yield waited
+    answer = answering.result()
     data = {
         "runtime": runtime,
         "reachable": True,
@@ -139,6 +176,22 @@ async def _test(context: Context, name: str) -> AsyncIterator[Event]:
     count = f"{len(models)} model{'' if len(models) == 1 else 's'}"
     first = f"first token after {answer.first_token_seconds:.2f} s, " if answer.first_token_seconds is not None else ""
     yield Done(data, f"{provider.title} works: {count}; {model} {said} ({first}{answer.seconds:.2f} s in all).")
+
+
+async def _awaiting(work: asyncio.Future[Any], title: str) -> AsyncIterator[Progress]:
+    """Say each second that a runtime is waited for, and end when the work does, or it has taken too long."""
+    begun = time.monotonic()
+    try:
+        while (seconds := time.monotonic() - begun) < TEST_SECONDS:
+            if seconds >= 1:
+                yield Progress(f"waiting for {title} ({seconds:.0f} s)")
+            if (await asyncio.wait([work], timeout=1.0))[0]:
+                return
+    finally:
+        work.cancel()
+    raise TimedOut(
+        f"{title} did not answer within {TEST_SECONDS:g} seconds.", "It may still be loading a model: try again."
+    )
 
 
 def _first(provider: Provider, models: Sequence[ModelInfo]) -> str:

@@ -25,10 +25,13 @@ class UseRequest(Request):
     """Which model, and for what."""
 
     name: str = Field(
-        description="the model, as runtime/model; a runtime alone stands for its first model",
+        description="the model, as runtime/model; a runtime alone stands for its first loaded model, else its first",
         json_schema_extra={"positional": True, "complete": "model"},
     )
-    project: bool = Field(default=False, description="for the project: keep it in its alain.toml")
+    project: bool = Field(
+        default=False,
+        description="keep it in the project's alain.toml; a shell does so anyway, or, outside of one, keeps it for you",
+    )
     preload: bool = Field(default=False, description="load it into memory now, so that the first answer comes soon")
     unload: bool = Field(default=False, description="free its memory instead, and change no default")
 
@@ -41,7 +44,7 @@ async def run(context: Context, request: UseRequest) -> AsyncIterator[Event]:
     target = _target(context, request)
     yield Progress(f"looking for {request.name[:_SHOWN]}")
     runtime, wanted = await runtimes.choose(request.name)
-    model, note = await _listed(runtimes, runtime, wanted)
+    model, note = await _listed(runtimes, runtime, wanted, "%alain" if context.interactive_kernel else "alain")
     name = f"{runtime.name}/{model}"
     if request.unload:
         await runtime.unload(model)
@@ -60,7 +63,7 @@ async def run(context: Context, request: UseRequest) -> AsyncIterator[Event]:
     yield Done(data, "\n".join(filter(None, lines)))
 
 
-async def _listed(runtimes: Runtimes, runtime: Runtime, model: str) -> tuple[str, str]:
+async def _listed(runtimes: Runtimes, runtime: Runtime, model: str, program: str) -> tuple[str, str]:
     """Return a model's id as its runtime lists it, and a remark where it does not.
 
     A hosted runtime may know models that it does not list; one of this machine knows none.
@@ -78,11 +81,12 @@ async def _listed(runtimes: Runtimes, runtime: Runtime, model: str) -> tuple[str
         similar = nearest(model, listed)
         if listed and runs_here(provider):
             raise UnknownModel(
-                f"{title} has no model {model[:_SHOWN]!r}.", similar or f"alain models --runtime {runtime.name}"
+                f"{title} has no model {model[:_SHOWN]!r}.",
+                similar or f"{program} models --runtime {runtime.name} lists them.",
             )
         return model, f"{title} does not list it. {similar}".rstrip()
     if found.kind != "chat":
-        raise UsageError(f"{found.name} is no model to chat with.", "alain models lists them.")
+        raise UsageError(f"{found.name} is no model to chat with.", f"{program} models lists those that are.")
     ends = f"It is shut down on {found.shutdown}." if found.shutdown else ""
     return found.id, ends
 

@@ -33,9 +33,10 @@ class Comparison(Pane):
         texts = [f"{stream.name}:\n{''.join(stream.texts)}" for stream in self.streams.values()] if self.ended else []
         self.pace.drew(begun, self._panel.draw({"text/html": grid, "text/plain": plain("\n\n".join(texts))}))
 
-    def row(self, answer: dict[str, Any]) -> dict[str, Any]:
-        """Return the name alone: the figures stand in the grid."""
-        return {**super().row(answer), "figures": "", "remarks": []}
+    def rows(self, answers: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Return the names alone, since the figures stand in the grid, of answers that can be copied."""
+        copied = [answer for answer in answers if answer["text"] or answer["snippets"]]
+        return [{**row, "figures": "", "remarks": []} for row in super().rows(copied)]
 
     def below(self, answers: list[dict[str, Any]]) -> dict[str, str]:
         """Return nothing: all stands in the grid."""

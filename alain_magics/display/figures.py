@@ -35,11 +35,11 @@ def figures(answer: Mapping[str, Any]) -> list[str]:
 
 
 def remarks(answer: Mapping[str, Any]) -> list[str]:
-    """What is odd about an answer, and the calls of tools that it wishes."""
-    found = [flag.replace("ignored:", "not sent: ") for flag in answer.get("flags", ())]
+    """What is odd about an answer (after ``⚠``), and the calls of tools that it wishes (after ``→``)."""
+    found = [f"⚠ {flag.replace('ignored:', 'not sent: ')}" for flag in answer.get("flags", ())]
     if answer.get("finish") == "content_filter":
-        found.append("cut: the content filter stepped in")
-    return found + [f"wants {call['name']}({call['arguments']})"[:_LONGEST] for call in answer.get("tool_calls", ())]
+        found.append("⚠ cut: the content filter stepped in")
+    return found + [f"→ {call['name']}({call['arguments']})"[:_LONGEST] for call in answer.get("tool_calls", ())]
 
 
 def badge(answer: Mapping[str, Any]) -> str:

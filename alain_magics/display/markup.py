@@ -40,7 +40,7 @@ def badge(answer: Mapping[str, Any], *, named: bool = True) -> str:
     line = escaped(" · ".join(figures(answer)))
     if named:
         line = f"<strong>{escaped(name_of(answer))}</strong> · {line}"
-    odd = "".join(f"<div>⚠ {escaped(remark)}</div>" for remark in remarks(answer))
+    odd = "".join(f"<div>{escaped(remark)}</div>" for remark in remarks(answer))
     return f'<div {_LITERAL} style="{_QUIET}">{line}{odd}</div>'
 
 
@@ -55,7 +55,7 @@ def column(name: str, *content: str) -> str:
 
 def grid(columns: list[str]) -> str:
     """Answers side by side, one below the other where there is no room."""
-    style = "display: grid; grid-template-columns: repeat(auto-fit, minmax(min(22rem, 100%), 1fr)); gap: 12px"
+    style = "display: grid; grid-template-columns: repeat(auto-fit, minmax(min(16rem, 100%), 1fr)); gap: 12px"
     return f'<div style="{style}; align-items: start">{"".join(columns)}</div>'
 
 

@@ -55,18 +55,21 @@ class Pane(ABC):
             stream.data = {**stream.data, "sent": sent}
         self.draw()
         data = [stream.data for stream in self.streams.values()]
-        bundle, _ = AnswerBar([self.row(answer) for answer in data], self.below(data))._repr_mimebundle_()
+        bundle, _ = AnswerBar(self.rows(data), self.below(data))._repr_mimebundle_()
         self.foot.draw(bundle, WIDGET)
 
-    def row(self, answer: dict[str, Any]) -> dict[str, Any]:
-        """Return what the line with the buttons of an answer needs."""
-        return {
-            "name": plain(name_of(answer)),
-            "figures": plain(" · ".join(figures(answer))),
-            "remarks": [plain(remark) for remark in remarks(answer)],
-            "text": answer["text"],
-            "snippets": answer["snippets"],
-        }
+    def rows(self, answers: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Return what the lines with the buttons need, one for each answer."""
+        return [
+            {
+                "name": plain(name_of(answer)),
+                "figures": plain(" · ".join(figures(answer))),
+                "remarks": [plain(remark) for remark in remarks(answer)],
+                "text": answer["text"],
+                "snippets": answer["snippets"],
+            }
+            for answer in answers
+        ]
 
     def below(self, answers: list[dict[str, Any]]) -> dict[str, str]:
         """Return the same where there are no buttons."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from contextlib import closing
 from typing import Any
 
@@ -75,8 +76,14 @@ class Result:
             raise NotImplementedError
 
 
-def show(command: Command, context: Context, request: Request, view: View) -> Done:
-    """Run a command, show what it does, and return its end."""
+def show(
+    command: Command,
+    context: Context,
+    request: Request,
+    view: View,
+    keep: Callable[[Done], None] = lambda done: None,
+) -> Done:
+    """Run a command, show what it does, and return its end; ``keep`` gets that too, even where an error follows it."""
     end = None
     with closing(events(command, context, request, view.idle)) as stream:
         try:
@@ -90,10 +97,18 @@ def show(command: Command, context: Context, request: Request, view: View) -> Do
                         _decide(event, context, view)
                     case Done():
                         end = event
-        except AlainError:  # its line says what there is to say
+                        keep(event)
+        except (AlainError, OSError):  # its line says what there is to say
             view.finish(None)
             raise
         except KeyboardInterrupt:
+            stream.close()
+            for event in stream.rest():
+                match event:
+                    case Partial():
+                        view.partial(event)
+                    case Done():
+                        keep(event)
             view.stop()
             raise
     if end is None:

@@ -12,11 +12,17 @@ _PROVIDERS = {"openai": "openai", "anthropic": "anthropic", "together": "togethe
 _PROVIDERS |= {"groq": "groq", "mistral": "mistral", "deepseek": "deepseek", "google": "google", "azure": "azure"}
 
 
+def prepare(runtime: str) -> None:
+    """Load the price data if a runtime has any, which takes a moment the first time: for a thread of its own."""
+    if runtime in _PROVIDERS:
+        import genai_prices  # noqa: F401
+
+
 @lru_cache(maxsize=4096)
 def cost(runtime: str, model: str, input_tokens: int, output_tokens: int, cached_tokens: int = 0) -> int | None:
     """Return the cost in micro-dollars (rounded up), or ``None`` where the price is unknown: never a guess.
 
-    ``runtime`` is the preset's name; ``input_tokens`` include the ``cached_tokens``.
+    ``runtime`` is the preset's name, ``model`` as the runtime calls it; ``input_tokens`` include the ``cached_tokens``.
     """
     provider = _PROVIDERS.get(runtime)
     if provider is None:
@@ -27,7 +33,7 @@ def cost(runtime: str, model: str, input_tokens: int, output_tokens: int, cached
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            price = calc_price(usage, model, provider_id=provider)
+            price = calc_price(usage, model.removeprefix("models/"), provider_id=provider)
     except (LookupError, ValueError):
         return None
     return math.ceil(price.total_price * MICRO)

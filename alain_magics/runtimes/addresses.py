@@ -14,13 +14,14 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import socket
 import tomllib
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 from alain_magics.errors import KeyMisused, SettingsError, UsageError
 from alain_magics.runtimes.providers import PROVIDERS, Provider
@@ -35,6 +36,10 @@ KINDS: tuple[Kind, ...] = ("openai", "anthropic", "ollama")
 _FIELDS = ("base_url", "kind", "key_variable")
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,39}")
 _VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]*")
+_SECRET = re.compile(r"key|token|secret|passw|auth|^sig", re.IGNORECASE)
+
+REQUEST_PATH = "/chat/completions"
+"""What every request appends by itself: it is taken off an address."""
 
 
 class Addresses:
@@ -47,7 +52,7 @@ class Addresses:
     def providers(self) -> dict[str, Provider]:
         """Return the presets, where the user wants them, and after them what the user added.
 
-        :class:`~alain_magics.errors.SettingsError` names the entry of the file that is wrong.
+        A name whose entry is wrong is left out: see :meth:`problems`.
         """
         found = dict(PROVIDERS)
         if host := self._environ.get("OLLAMA_HOST", "").strip():
@@ -56,7 +61,20 @@ class Addresses:
             ):  # it also tells a server where to listen, in ways that are no address
                 found["ollama"] = found["ollama"].at(_checked(_client_url(host)).geturl())
         for name, entry in self._read().items():
-            found[name] = self._provider(name, entry)
+            try:
+                found[name] = self._provider(name, entry)
+            except SettingsError:
+                found.pop(name, None)  # the user wants a preset elsewhere than where it is by itself
+        return found
+
+    def problems(self) -> dict[str, SettingsError]:
+        """Return what is wrong with entries of the file, by their names."""
+        found = {}
+        for name, entry in self._read().items():
+            try:
+                self._provider(name, entry)
+            except SettingsError as error:
+                found[name] = error
         return found
 
     def own(self) -> list[str]:
@@ -97,11 +115,12 @@ class Addresses:
         try:
             return _provider(name, entry)
         except (UsageError, KeyMisused) as error:
-            raise SettingsError(f"{self._file}: {error.what}", error.advice) from None
+            named = error.what if error.what.startswith(name) else f"{name}: {error.what}"
+            raise SettingsError(f"{self._file}: {named}", error.advice) from None
 
     def _read(self) -> dict[str, Any]:
         try:
-            return tomllib.loads(self._file.read_text(encoding="utf-8"))
+            return tomllib.loads(self._file.read_text(encoding="utf-8-sig"))
         except FileNotFoundError:
             return {}
         except (OSError, ValueError) as error:
@@ -112,7 +131,7 @@ class Addresses:
 
         self._read()  # says what is wrong with it
         try:
-            return tomlkit.parse(self._file.read_text(encoding="utf-8"))
+            return tomlkit.parse(self._file.read_text(encoding="utf-8-sig"))
         except FileNotFoundError:
             return tomlkit.document()
 
@@ -153,7 +172,7 @@ def _provider(name: str, entry: Mapping[str, Any]) -> Provider:
         raise UsageError(f"{name} is of the kind {provider.kind}.", "Add the address under another name.")
     if variable:
         provider = replace(provider, key_variables=(variable,))
-    if provider.key_variables and _exposed(address):
+    if provider.key_variables and exposed(address.geturl()):
         raise KeyMisused(f"{name}: the key would go to {address.hostname} unencrypted.", "Use its https:// address.")
     return provider.at(address.geturl())
 
@@ -169,18 +188,25 @@ def _checked(url: str) -> SplitResult:
         raise KeyMisused("An address may hold no key or password.", "Name the key's variable: --key-variable NAME.")
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.fragment or re.search(r"\s", url.strip()):
         raise UsageError("That is no address of a server.", "Give one such as http://localhost:8000/v1.")
-    return parts
+    if any(_SECRET.search(name) for name, _ in parse_qsl(parts.query, keep_blank_values=True)):
+        raise KeyMisused("An address may hold no key.", "Name the key's variable: --key-variable NAME.")
+    return parts._replace(path=parts.path.rstrip("/").removesuffix(REQUEST_PATH))
 
 
-def _exposed(address: SplitResult) -> bool:
+def exposed(url: str) -> bool:
     """Whether what is sent to an address can be read on its way through the internet."""
-    host = address.hostname or ""
-    if address.scheme == "https" or "." not in host or host.endswith(".local"):
+    parts = urlsplit(url)
+    host = (parts.hostname or "").rstrip(".")
+    if parts.scheme == "https":
         return False
     try:
-        return not ipaddress.ip_address(host).is_private
+        address = ipaddress.ip_address(host)
     except ValueError:
-        return True
+        try:
+            address = ipaddress.ip_address(socket.inet_aton(host))  # 134744072, 0x8080808, 8.8: all are 8.8.x.8
+        except (OSError, ValueError):
+            return "." in host and not host.endswith(".local")
+    return not (getattr(address, "ipv4_mapped", None) or address).is_private
 
 
 def _client_url(host: str) -> str:

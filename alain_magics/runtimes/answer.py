@@ -7,6 +7,9 @@ from typing import Any
 
 from alain_magics.runtimes.base import FinishReason, ToolCall, ToolCallDelta, Usage
 
+SHORTEST = 0.05
+"""Seconds below which no speed is told: what the clock says then is when packets came, not how fast tokens did."""
+
 
 @dataclass
 class Answer:
@@ -27,7 +30,7 @@ class Answer:
     cost: int | None = None
     texts: list[str] = field(default_factory=list, repr=False)
     thoughts: list[str] = field(default_factory=list, repr=False)
-    calls: dict[int, list[str]] = field(default_factory=dict, repr=False)
+    calls: dict[int, list[ToolCallDelta]] = field(default_factory=dict, repr=False)
 
     @property
     def text(self) -> str:
@@ -43,17 +46,28 @@ class Answer:
     def tool_calls(self) -> tuple[ToolCall, ...]:
         """The calls that the model wishes, in the order in which they began."""
         return tuple(
-            ToolCall(call_id or f"call_{slot}", name, arguments)
-            for slot, (call_id, name, arguments) in self.calls.items()
+            ToolCall(
+                next((piece.id for piece in pieces if piece.id), f"call_{slot}"),
+                "".join(piece.name for piece in pieces),
+                "".join(piece.arguments for piece in pieces),
+            )
+            for slot, pieces in self.calls.items()
         )
 
     @property
     def tokens_per_second(self) -> float | None:
-        """How fast the tokens came, without the time before the first; ``None`` where that cannot be said."""
-        if not self.usage or not self.usage.output or self.first_token_seconds is None:
+        """How fast the tokens came, without the time before the first; ``None`` where that cannot be said.
+
+        Thoughts that the server counts but does not show came before the first that is seen: all the time counts then.
+        """
+        usage, first = self.usage, self.first_token_seconds
+        if not usage or not usage.output or first is None:
             return None
-        seconds = self.usage.generation_seconds or self.seconds - self.first_token_seconds
-        return self.usage.output / seconds if seconds > 0 else None
+        if usage.generation_seconds and usage.output > 1:
+            return usage.output / usage.generation_seconds
+        hidden = usage.reasoning > 0 and not self.thoughts
+        seconds = self.seconds if hidden else self.seconds - first
+        return usage.output / seconds if seconds >= SHORTEST and (hidden or self.pieces > 1) else None
 
     @property
     def prefill_tokens_per_second(self) -> float | None:
@@ -63,16 +77,18 @@ class Answer:
         return (self.usage.input - self.usage.cached) / self.usage.prefill_seconds
 
     @property
+    def pieces(self) -> int:
+        """How many deltas have come."""
+        return len(self.texts) + len(self.thoughts) + sum(map(len, self.calls.values()))
+
+    @property
     def empty(self) -> bool:
         """Whether nothing has come yet."""
-        return not (self.texts or self.thoughts or self.calls)
+        return not self.pieces
 
     def add_call(self, delta: ToolCallDelta) -> None:
         """Take the next piece of a tool call."""
-        call = self.calls.setdefault(delta.slot, ["", "", ""])
-        call[0] = call[0] or delta.id
-        call[1] += delta.name
-        call[2] += delta.arguments
+        self.calls.setdefault(delta.slot, []).append(delta)
 
     def flag(self, *remarks: str) -> None:
         """Note remarks, each once."""

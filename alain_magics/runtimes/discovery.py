@@ -33,10 +33,11 @@ LISTING = 2.0
 
 @dataclass(frozen=True)
 class Found:
-    """A runtime that answers: where it is, and its models."""
+    """A runtime that answers: where it is, and its models; ``problem`` says why it lists none, or fewer."""
 
     provider: Provider
     models: tuple[ModelInfo, ...] = ()
+    problem: str = ""
 
     @property
     def runtime(self) -> str:
@@ -51,15 +52,32 @@ async def discover(
 
     A place with a preset's name may turn out to be another preset: what is found has the name of what it is, with its
     port where there are two of a kind. A place with another name is what its owner says. ``http`` and ``runtime`` make
-    the connection to a provider, and its runtime; neither is called where nothing listens.
+    the connection to a provider, and its runtime; neither is called where nothing listens. What answered without a key
+    lists its models without one.
     """
     accepting = await asyncio.gather(*(listens(place.base_url) for place in places))
     here = [place for place, accepts in zip(places, accepting, strict=True) if accepts]
     connections = [http(root(place)) for place in here]
     known = await asyncio.gather(*(_identify(*pair) for pair in zip(here, connections, strict=True)))
     providers = _named(provider for provider in known if provider)
-    listed = await asyncio.gather(*(list_models(runtime(provider)) for provider in providers))
-    return [Found(provider, models) for provider, models in zip(providers, listed, strict=True)]
+    own = {place.name for place in here} - PROVIDERS.keys()
+    return await asyncio.gather(
+        *(
+            look(provider, runtime if provider.name in own else lambda found: runtime(replace(found, key_variables=())))
+            for provider in providers
+        )
+    )
+
+
+async def look(provider: Provider, runtime: Callable[[Provider], Runtime], seconds: float = LISTING) -> Found:
+    """Return a runtime with the models that it lists in time, and without them what it does instead."""
+    try:
+        async with asyncio.timeout(seconds):
+            return Found(provider, tuple(describe(model) for model in await runtime(provider).models()))
+    except AlainError as error:
+        return Found(provider, problem=error.what)
+    except TimeoutError:
+        return Found(provider, problem=f"It accepts connections, but lists no models within {seconds:g} s.")
 
 
 async def listens(url: str, seconds: float = CONNECT) -> bool:
@@ -135,11 +153,18 @@ def root(provider: Provider) -> Provider:
     return replace(provider, base_url=f"{parts.scheme}://{parts.netloc}")
 
 
+def server(provider: Provider) -> str:
+    """Return what addresses of one server have in common: all but the name of this machine and the API's path."""
+    parts = urlsplit(provider.base_url)
+    return f"{parts.netloc.replace('localhost', '127.0.0.1')}{parts.path.rstrip('/').removesuffix('/v1')}"
+
+
 def _moved(preset: Provider, place: Provider) -> Provider:
-    """Return a preset at the address of a place."""
+    """Return a preset at the address of a place, with the keys that the user meant for that address."""
     if preset.name == place.name:
         return place
-    return replace(preset, base_url=root(place).base_url + urlsplit(preset.base_url).path)
+    url = root(place).base_url + urlsplit(preset.base_url).path
+    return replace(preset, base_url=url, key_variables=place.key_variables, auth=place.auth)
 
 
 def _unnamed(place: Provider) -> Provider:

@@ -41,7 +41,7 @@ _ADVICE: dict[type[ModelError], str] = {
     KeyRefused: "Check the key",
     QuotaExceeded: "Add credit to the account, or choose another model",
     ContextExceeded: "Shorten the prompt or the conversation, or use a longer context",
-    ModelMissing: "`%alain models` lists those that are there",
+    ModelMissing: "`alain models` lists those that are there",
     RateLimited: "Too many requests for now",
     Refused: "The request has to change",
     ServerFailed: "The fault is the server's",

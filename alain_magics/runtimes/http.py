@@ -1,6 +1,6 @@
 """HTTP for runtimes: the only module that knows httpx.
 
-Connections are pooled and sharded, since a client of httpx slows down beyond about 25 of them. Redirects are not
+Connections are pooled and sharded, since each connection of a client of httpx slows the others down. Redirects are not
 followed, so that no key leaves for another host. What goes wrong becomes a typed error, raised where nothing of the
 request is held any more: a traceback, even one with local variables, shows no key.
 """
@@ -15,6 +15,7 @@ from collections.abc import AsyncIterable, AsyncIterator, Coroutine, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from http.cookiejar import CookieJar, DefaultCookiePolicy
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import httpx
@@ -33,7 +34,10 @@ __all__ = ["CONNECTIONS", "Deadlines", "Http", "Incoming", "Pool", "Shard"]
 T = TypeVar("T")
 
 CONNECTIONS = 8
-"""Connections a client, and so streams at once before another client is made."""
+"""Connections a client, and so streams at once before another client is made.
+
+With 200 streams in flight httpcore takes 0.9 ms a turn at 8, and 1.3 ms at 25.
+"""
 
 KEPT = 60.0
 """Seconds that an unused connection is kept for the next request."""
@@ -46,6 +50,9 @@ LARGEST_ERROR = 2**16
 
 SHORTEST_SECRET = 12
 """Characters of the shortest key that is taken for a secret."""
+
+SHORTEST_PREFIX = 8
+"""Characters of the shortest beginning of a secret that is taken out of errors: their words are cut."""
 
 # What httpx, the system and encodings raise. Mistakes of this program are not among them.
 _FAULTS = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError, ValueError)
@@ -137,10 +144,6 @@ class Http:
     async def post(self, path: str, body: Mapping[str, Any], *, deadline: float | None = None) -> Any:
         """Send JSON and return the parsed JSON of the answer."""
         return await self._whole("POST", path, body, deadline)
-
-    async def delete(self, path: str, body: Mapping[str, Any] | None = None) -> Any:
-        """Delete something and return the parsed JSON of the answer, ``None`` where there is none."""
-        return await self._whole("DELETE", path, body, None)
 
     @asynccontextmanager
     async def stream(
@@ -259,17 +262,22 @@ class Http:
         if response.has_redirect_location:
             where = _shown(response.headers["location"])
             advice = "It was not followed; if you trust it, make it the runtime's address."
-            return BadProtocol(f"{title} redirects to {where}.", advice, status=response.status_code)
-        variables = self.provider.key_variables
-        key = self.key.origin if self.key else variables[0] if variables else ""
-        error = failure(title, response.status_code, body, response.headers, key=key)
+            error: ModelError = BadProtocol(f"{title} redirects to {where}.", advice, status=response.status_code)
+        else:
+            variables = self.provider.key_variables
+            key = self.key.origin if self.key else variables[0] if variables else ""
+            error = failure(title, response.status_code, body, response.headers, key=key)
         self._hide_key(error)
         return error
 
     def _hide_key(self, error: ModelError) -> None:
-        """Take the key out of what a server said: some repeat it. Short ones are words that local servers accept."""
+        """Take the key, and what a cut left of it, out of what a server said: some repeat it.
+
+        Short ones are words that local servers accept.
+        """
         if self.key and len(self.key.reveal(self.provider.host)) >= SHORTEST_SECRET:
-            error.what = error.what.replace(self.key.reveal(self.provider.host), "…")
+            error.what = _without(self.key.reveal(self.provider.host), error.what)
+            error.advice = _without(self.key.reveal(self.provider.host), error.advice)
             error.args = (error.what,)
 
     def _problem(self, error: Exception) -> ModelError:
@@ -374,6 +382,18 @@ class Incoming(Watch):
             self.waiting = None
         if not self.completed:
             raise problem
+
+
+def _without(secret: str, text: str) -> str:
+    """A text in which a dot stands for every long beginning of a secret, and so for all of it too."""
+    before, *after = text.split(secret[:SHORTEST_PREFIX])
+    rest = secret[SHORTEST_PREFIX:]
+    return "…".join([before, *(each[_common(each, rest) :] for each in after)])
+
+
+def _common(one: str, other: str) -> int:
+    """How many characters two texts begin with in common."""
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
 
 
 def _too_late(what: str, seconds: float, setting: str) -> TimedOut:

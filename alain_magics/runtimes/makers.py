@@ -8,13 +8,17 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable, Mapping
+from concurrent.futures import CancelledError
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
-from alain_magics.errors import KeyMissing, NoRuntime
+from alain_magics.errors import KeyMissing, KeyMisused, NoRuntime
 from alain_magics.keys import KEYRING_SERVICE, Key, find_key
+from alain_magics.runtimes.addresses import exposed
+from alain_magics.runtimes.deadlines import Deadlines
 from alain_magics.runtimes.discovery import root
 from alain_magics.runtimes.providers import PROVIDERS, Provider
 
@@ -26,11 +30,12 @@ if TYPE_CHECKING:
 
 @dataclass
 class _Made:
-    """A runtime, and what it was made with: it is made anew when that changes."""
+    """A runtime, and what it was made with: it is made anew when that changes. ``http`` is its way to its server."""
 
     runtime: Runtime
-    signature: tuple[object, ...] = ()
+    signature: object = None
     key: Key | None = None
+    http: Http | None = None
 
 
 @dataclass
@@ -39,6 +44,7 @@ class _Loop:
 
     pool: Pool | None = None
     made: dict[str, _Made] = field(default_factory=dict)
+    closing: set[asyncio.Task[None]] = field(default_factory=set)
 
 
 class Makers:
@@ -57,19 +63,30 @@ class Makers:
         return find_key(provider.key_variables, [provider.host], folder=self._folder, environ=self._environ)
 
     def runtime(self, provider: Provider) -> Runtime:
-        """Return the runtime of a provider: the same one as long as nothing about it changes.
+        """Return the runtime of a provider: the same one as long as its address, key or folder does not change.
 
-        :class:`~alain_magics.errors.KeyMissing` for a hosted one without its key.
+        One that is replaced is closed. Raises :class:`~alain_magics.errors.KeyMissing` for a hosted one without its
+        key, and :class:`~alain_magics.errors.KeyMisused` where the key would travel in the open.
         """
-        settings, key = self._settings(), self._needed_key(provider)
-        deadlines = (settings.connect_seconds, settings.first_token_seconds, settings.silence_seconds)
-        signature = (provider, deadlines, settings.models_dir)
-        made = self._loop().made
-        known = made.get(provider.name)
+        key = self._needed_key(provider)
+        signature = self._settings().models_dir if provider.kind == "local" else provider
+        here = self._loop()
+        known = here.made.get(provider.name)
         if known and known.signature == signature and _secret(known.key, provider) == _secret(key, provider):
+            if known.http:
+                known.http.deadlines = self._deadlines()
             return known.runtime
-        made[provider.name] = _Made(self._make(provider, key), signature, key)
-        return made[provider.name].runtime
+        runtime, http = self._make(provider, key)
+        here.made[provider.name] = _Made(runtime, signature, key, http)
+        if known:
+            closing = asyncio.get_running_loop().create_task(known.runtime.aclose())
+            here.closing.add(closing)
+            closing.add_done_callback(here.closing.discard)
+        return runtime
+
+    def lister(self, provider: Provider) -> Runtime:
+        """Return a runtime that lists what a server of this machine has, and is then forgotten."""
+        return self._make(provider, self._needed_key(provider))[0]
 
     def foreign(self, name: str, make: Callable[[], Runtime]) -> Runtime:
         """Return a runtime of another package, which ``make`` makes."""
@@ -89,10 +106,25 @@ class Makers:
     async def aclose(self) -> None:
         """Free what belongs to the running loop."""
         here = self._loops.pop(asyncio.get_running_loop(), _Loop())
-        for made in here.made.values():
-            await made.runtime.aclose()
+        closing = (*here.closing, *(made.runtime.aclose() for made in here.made.values()))
+        await asyncio.gather(*closing, return_exceptions=True)  # one that fails hinders no other
         if here.pool:
             await here.pool.aclose()
+
+    def close(self, seconds: float) -> None:
+        """Free what belongs to loops that run in other threads, within so many seconds each.
+
+        What belonged to a loop that runs no more is gone with it.
+        """
+        for loop in list(self._loops):
+            if loop.is_running() and loop is not _running():
+                with suppress(TimeoutError, CancelledError):
+                    asyncio.run_coroutine_threadsafe(self._within(seconds), loop).result(seconds + 1)
+        self._loops.clear()
+
+    async def _within(self, seconds: float) -> None:
+        async with asyncio.timeout(seconds):
+            await self.aclose()
 
     def _loop(self) -> _Loop:
         return self._loops.setdefault(asyncio.get_running_loop(), _Loop())
@@ -112,37 +144,44 @@ class Makers:
             f"Put it into {places}: keyring set {KEYRING_SERVICE} {provider.key_variables[0]}",
         )
 
-    def _make(self, provider: Provider, key: Key | None) -> Runtime:
-        match provider.kind:
-            case "scripted":
-                from alain_magics.runtimes.scripted import ScriptedRuntime
+    def _make(self, provider: Provider, key: Key | None) -> tuple[Runtime, Http | None]:
+        """Make a runtime, and its way to its server where it has one."""
+        if provider.kind == "scripted":
+            from alain_magics.runtimes.scripted import ScriptedRuntime
 
-                return ScriptedRuntime()
-            case "local":
-                from alain_magics.runtimes.local.runtime import LocalRuntime
+            return ScriptedRuntime(), None
+        if provider.kind == "local":
+            from alain_magics.runtimes.local.runtime import LocalRuntime
 
-                folder = self._settings().models_dir
-                return LocalRuntime([Path(folder).expanduser()] if folder else [])
-            case "ollama":
-                from alain_magics.runtimes.ollama.runtime import OllamaRuntime
+            folder = self._settings().models_dir
+            return LocalRuntime([Path(folder).expanduser()] if folder else []), None
+        http = self._http(provider, key)
+        if provider.kind == "ollama":
+            from alain_magics.runtimes.ollama.runtime import OllamaRuntime
 
-                return OllamaRuntime(provider, self._http(provider, key))
-            case "anthropic":
-                from alain_magics.runtimes.anthropic.runtime import AnthropicRuntime
+            return OllamaRuntime(provider, http), http
+        if provider.kind == "anthropic":
+            from alain_magics.runtimes.anthropic.runtime import AnthropicRuntime
 
-                return AnthropicRuntime(provider, self._http(provider, key))
-            case "openai":
-                from alain_magics.runtimes.openai.runtime import OpenAIRuntime
+            return AnthropicRuntime(provider, http), http
+        from alain_magics.runtimes.openai.runtime import OpenAIRuntime
 
-                return OpenAIRuntime(provider, self._http(provider, key))
+        return OpenAIRuntime(provider, http), http
 
     def _http(self, provider: Provider, key: Key | None = None) -> Http:
-        from alain_magics.runtimes.http import Deadlines, Http, Pool
+        """Return a way to a server; :class:`~alain_magics.errors.KeyMisused` where a key would travel in the open."""
+        from alain_magics.runtimes.http import Http, Pool
 
-        here, settings = self._loop(), self._settings()
+        if key and exposed(provider.base_url):
+            what = f"{provider.title}: the key would go to {provider.host} unencrypted."
+            raise KeyMisused(what, "Use its https:// address.")
+        here = self._loop()
         here.pool = here.pool or Pool()
-        deadlines = Deadlines(settings.connect_seconds, settings.first_token_seconds, settings.silence_seconds)
-        return Http(here.pool, provider, key, deadlines)
+        return Http(here.pool, provider, key, self._deadlines())
+
+    def _deadlines(self) -> Deadlines:
+        settings = self._settings()
+        return Deadlines(settings.connect_seconds, settings.first_token_seconds, settings.silence_seconds)
 
 
 def runs_here(provider: Provider) -> bool:
@@ -152,3 +191,9 @@ def runs_here(provider: Provider) -> bool:
 
 def _secret(key: Key | None, provider: Provider) -> str:
     return key.reveal(provider.host) if key else ""
+
+
+def _running() -> asyncio.AbstractEventLoop | None:
+    with suppress(RuntimeError):
+        return asyncio.get_running_loop()
+    return None

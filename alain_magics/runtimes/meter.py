@@ -5,6 +5,7 @@ The free meter lets everything pass; the ledger brings one that keeps accounts a
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -38,14 +39,17 @@ class FreeMeter:
     """Keeps no accounts; it only knows what turns cost."""
 
     async def reserve(self, runtime: Runtime, request: ChatRequest) -> Reservation:
-        """Let every turn pass."""
+        """Let every turn pass, and have the price data loaded while the model is asked."""
+        if not runtime.local:
+            asyncio.get_running_loop().run_in_executor(None, prices.prepare, runtime.name)
         return Reservation(runtime.name, runtime.local)
 
     async def settle(self, reservation: Reservation, model: str, usage: Usage) -> int | None:
         """Return the cost: nothing on this machine, else what the price data says."""
         if reservation.local:
             return 0
-        return prices.cost(reservation.runtime, model, usage.input, usage.output, usage.cached)
+        tokens = usage.input, usage.output, usage.cached
+        return await asyncio.to_thread(prices.cost, reservation.runtime, model, *tokens)
 
     async def release(self, reservation: Reservation) -> None:
         """Do nothing."""

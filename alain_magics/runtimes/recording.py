@@ -26,7 +26,7 @@ from typing import Any, Literal, TypeGuard
 from urllib.parse import urlsplit
 
 from alain_magics import errors
-from alain_magics.errors import BadProtocol, ModelError, Refused, ServerFailed
+from alain_magics.errors import BadProtocol, ModelError, Refused, ServerFailed, TargetError
 from alain_magics.runtimes.base import (
     ChatRequest,
     Event,
@@ -44,7 +44,7 @@ Origin = Literal["cell", "shell"]
 
 VERSION = 1
 
-_ASKED = ("model", "messages", "max_tokens", "sampling", "tools", "schema", "effort")
+_ASKED = ("model", "messages", "max_tokens", "sampling", "tools", "schema", "effort", "context_tokens", "extra")
 _EVENTS: dict[str, type[Any]] = {
     "text": TextDelta,
     "reasoning": ReasoningDelta,
@@ -111,6 +111,14 @@ class Record:
 
         Raises :class:`~alain_magics.errors.TargetError` where a file cannot be written.
         """
+        try:
+            self._write_all(answer, prompt_tokens)
+        except OSError as error:
+            what = f"The turn cannot be kept in {self._folder}: {error.strerror}."
+            raise TargetError(what, "Make its folder writable, or ask without --record.") from error
+        return self._folder
+
+    def _write_all(self, answer: Mapping[str, Any], prompt_tokens: int | None) -> None:
         self._folder.mkdir(mode=0o700, parents=True)
         for name, content in self._logs(answer, prompt_tokens).items():
             self._write("logs", name, content)
@@ -118,7 +126,6 @@ class Record:
         self._write("metrics", "turn.json", _json(_metrics(answer, times)))
         self._write("plots", "tokens.svg", timeline(times, f"{self._runtime}/{self._request.model}"))
         self._write("meta", "turn.json", _json(self._meta(answer)))
-        return self._folder
 
     def _logs(self, answer: Mapping[str, Any], prompt_tokens: int | None) -> dict[str, str]:
         usage = answer.get("usage") or {}
@@ -152,6 +159,7 @@ class Record:
             "model": self._request.model,
             "answered_by": answer.get("model"),
             "keys": [request_key(attempt.request) for attempt in self._attempts],
+            "keys_of_runtime": [_runtime_key(self._runtime, attempt.request) for attempt in self._attempts],
             "interrupted": "interrupted" in (answer.get("flags") or ()),
             "address": f"{address.scheme}://{address.netloc.rpartition('@')[2]}{address.path}" if address else None,
             "headers": sorted(call.headers) if call else [],
@@ -178,18 +186,28 @@ class Recordings:
         self._folder = folder
         self._places: dict[str, tuple[Path, int]] = {}
         self._models: dict[str, str] = {}
+        self._last: dict[str, str] = {}
 
     def models(self) -> dict[str, str]:
         """Return the models that were asked, each with the runtime that ran it last."""
         self._scan()
         return dict(self._models)
 
-    def find(self, request: ChatRequest) -> Recording:
-        """Return the recorded attempt for a request; :class:`~alain_magics.errors.Refused` where there is none."""
-        key = request_key(request)
-        if key not in self._places:
+    def last_model(self, runtime: str) -> str | None:
+        """Return the model of a runtime that was asked last; ``None`` where none was."""
+        self._scan()
+        return self._last.get(runtime)
+
+    def find(self, request: ChatRequest, runtime: str | None = None) -> Recording:
+        """Return the recorded attempt for a request; :class:`~alain_magics.errors.Refused` where there is none.
+
+        With a ``runtime`` it may also be that of another model of this runtime.
+        """
+        keys = [request_key(request), *([_runtime_key(runtime, request)] if runtime else [])]
+        if keys[0] not in self._places:
             self._scan()
-        if key not in self._places:
+        key = next((key for key in keys if key in self._places), None)
+        if key is None:
             what = f"This question to {request.model} is not among the recorded turns in {self._folder}."
             raise Refused(what, "Ask it once with --record and without the setting replay.")
         return _read(*self._places[key])
@@ -199,14 +217,17 @@ class Recordings:
             try:
                 meta = json.loads(path.read_bytes())
                 keys, model, runtime = list(meta["keys"]), str(meta["model"]), str(meta["runtime"])
+                keys_of_runtime = list(meta.get("keys_of_runtime", ()))
                 interrupted = bool(meta["interrupted"])
             except (OSError, ValueError, KeyError, TypeError):
                 continue
             if interrupted:
                 continue
             self._models[model] = runtime
+            self._last[runtime] = model
             log = path.parent.parent.parent / "logs" / path.parent.name / "completion.raw.jsonl"
-            self._places.update({str(key): (log, number) for number, key in enumerate(keys)})
+            for each in (keys, keys_of_runtime):
+                self._places.update({str(key): (log, number) for number, key in enumerate(each)})
 
 
 def request_key(request: ChatRequest) -> str:
@@ -215,9 +236,16 @@ def request_key(request: ChatRequest) -> str:
     return hashlib.sha256(asked.encode()).hexdigest()
 
 
+def _runtime_key(runtime: str, request: ChatRequest) -> str:
+    """Return what stands for a question to any model of a runtime."""
+    return request_key(replace(request, model=f"{runtime}/"))
+
+
 def _asked(request: ChatRequest) -> dict[str, Any]:
     """Return a question as plain data, without what was left open, so that new fields change no keys."""
     plain: dict[str, Any] = _plain(request)
+    if not request.extra:
+        del plain["extra"]
     return {name: plain[name] for name in _ASKED if name in plain}
 
 

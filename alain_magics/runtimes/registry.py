@@ -13,6 +13,7 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
@@ -23,7 +24,7 @@ from weakref import WeakKeyDictionary
 from alain_magics.errors import NoRuntime, TargetError, UnknownModel, Unreachable, UsageError
 from alain_magics.runtimes.addresses import Addresses, Kind
 from alain_magics.runtimes.catalogue import describe
-from alain_magics.runtimes.discovery import Found, discover, list_models, listens
+from alain_magics.runtimes.discovery import Found, discover, listens, look, server
 from alain_magics.runtimes.makers import Makers, runs_here
 from alain_magics.runtimes.providers import PROVIDERS, Provider
 from alain_magics.settings import Settings, nearest
@@ -72,13 +73,16 @@ class Runtimes:
 
     def names(self) -> list[str]:
         """Return the names of all runtimes: the presets, the user's own, those of other packages."""
-        return list(dict.fromkeys((*self.addresses.providers(), *_foreign())))
+        return list(dict.fromkeys((*self.addresses.providers(), *self.addresses.problems(), *_foreign())))
 
     def provider(self, name: str) -> Provider:
         """Return where a runtime is and what it can do: as it was found, else as the user or the preset says.
 
-        :class:`~alain_magics.errors.UnknownModel` names the nearest where there is none of that name.
+        :class:`~alain_magics.errors.UnknownModel` names the nearest where there is none of that name,
+        :class:`~alain_magics.errors.SettingsError` what is wrong with the user's entry for it.
         """
+        if problem := self.addresses.problems().get(name):
+            raise problem
         found = next((found.provider for found in self._found if found.runtime == name), None)
         provider = found or self.addresses.providers().get(name)
         if provider is None and name in _foreign():
@@ -121,7 +125,7 @@ class Runtimes:
     async def models(self, name: str) -> list[ModelInfo]:
         """List the models of one runtime, wherever it is; see :meth:`models_of`."""
         await self._look_for(name)
-        return await self.models_of(self.get(name))
+        return await self.models_of(await self._ready(name))
 
     async def models_of(self, runtime: Runtime) -> list[ModelInfo]:
         """List the models of a runtime, with what is known of each.
@@ -138,10 +142,13 @@ class Runtimes:
         async with self._locks.setdefault(asyncio.get_running_loop(), asyncio.Lock()):
             if fresh or not self._found or time.monotonic() - self._found_at > KEPT:
                 makers = self._makers
-                servers, own = await asyncio.gather(
-                    discover(self._places(), makers.keyless, makers.runtime), self._in_process()
+                places = self._places()
+                own = [place for place in places if place.name not in PROVIDERS and place.key_variables]
+                await asyncio.to_thread(lambda: [makers.key(place) for place in own])  # a keyring may take long
+                servers, own_models = await asyncio.gather(
+                    discover(places, makers.keyless, makers.lister), self._in_process()
                 )
-                self._found, self._found_at = servers + own, time.monotonic()
+                self._found, self._found_at = servers + own_models, time.monotonic()
                 await asyncio.to_thread(self._remember, self._found)
             return self._found
 
@@ -152,23 +159,33 @@ class Runtimes:
         lists outranks the same text read as a hosted runtime's, so that nothing leaves the machine by mistake.
         """
         settings = self._settings()
-        wanted = wanted or settings.model
         if settings.replay:
-            return await self._replaying(wanted, self._folder / Path(settings.replay).expanduser())
-        if not wanted:
+            return await self._replaying(wanted or settings.model, self._folder / Path(settings.replay).expanduser())
+        if wanted:
+            return await self._chosen(wanted)
+        if not settings.model:
             return await self._default()
+        try:
+            return await self._chosen(settings.model)
+        except UnknownModel as error:
+            raise UnknownModel(f"{settings.origins.get('model', 'model')}: {error.what}", error.advice) from None
+
+    async def _chosen(self, wanted: str) -> tuple[Runtime, str]:
+        """Return the runtime and model of a name."""
         name, slash, model = wanted.partition("/")
         if slash and name in self.names() and runs_here(self.provider(name)):
             await self._look_for(name)
-            return self.get(name), model
+            return await self._ready(name), model
         found = await self.discover()
         listed = [info for each in found for info in each.models]
         for info in listed:
             if wanted in (info.id, info.id.removesuffix(":latest")):
-                return self.get(info.runtime), info.id
+                return await self._ready(info.runtime), info.id
         if name in self.names() or name in {each.runtime for each in found}:
-            return (self.get(name), model) if slash else await self._first(name)
+            return (await self._ready(name), model) if slash else await self._first(name)
         advice = nearest(wanted, [text for info in listed for text in (info.id, info.name)])
+        if slash and not advice:
+            advice = nearest(name, self.names())
         raise UnknownModel(
             f"No runtime of this machine has a model {wanted[:80]!r}.",
             advice or "alain models lists what there is; a hosted model is written RUNTIME/MODEL.",
@@ -186,18 +203,22 @@ class Runtimes:
         """Free what belongs to the running loop."""
         await self._makers.aclose()
 
+    def close(self, seconds: float = 2.0) -> None:
+        """Free what belongs to the loops of other threads, within so many seconds each."""
+        self._makers.close(seconds)
+
     async def _default(self) -> tuple[Runtime, str]:
         """Return the default of this machine."""
         found = await self.discover()
         default = preferred(found)
         if default is None:
             raise nothing_found(found)
-        return self.get(default.runtime), default.id
+        return await self._ready(default.runtime), default.id
 
     async def _first(self, name: str) -> tuple[Runtime, str]:
         """Return the default of one runtime."""
-        runtime, provider = self.get(name), self.provider(name)
-        default = preferred([Found(provider, await list_models(runtime))])
+        runtime, provider = await self._ready(name), self.provider(name)
+        default = preferred([Found(provider, tuple(await self.models_of(runtime)))])
         if default is None:
             raise UnknownModel(f"{provider.title} lists no model to chat with.", f"Name one: {name}/MODEL.")
         return runtime, default.id
@@ -217,6 +238,12 @@ class Runtimes:
         model = rest if slash and wanted not in recorded else wanted
         return ReplayRuntime(recorded.get(model, name), recordings), model
 
+    async def _ready(self, name: str) -> Runtime:
+        """Return a runtime by its name, after its key was looked for in a thread: a keyring may take long."""
+        if name not in _foreign():
+            await asyncio.to_thread(self.key, name)
+        return self.get(name)
+
     async def _look_for(self, name: str) -> None:
         """Find out where a runtime of this machine is, unless it is where it should be."""
         provider = self.provider(name)
@@ -224,11 +251,14 @@ class Runtimes:
             await self.discover(fresh=True)
 
     def _places(self) -> list[Provider]:
-        """Return the addresses to look at: those of this machine, and servers of the user's own that take no key."""
+        """Return the addresses to look at: those of this machine, and servers of the user's own that take no key.
+
+        Of two for one server the user's own is looked at, and then the first.
+        """
         places: dict[str, Provider] = {}
         for provider in sorted(self.addresses.providers().values(), key=lambda each: each.name in PROVIDERS):
             if provider.base_url and (runs_here(provider) or not provider.key_variables):
-                places.setdefault(provider.host.replace("localhost", "127.0.0.1"), provider)
+                places.setdefault(server(provider), provider)
         return list(places.values())
 
     async def _in_process(self) -> list[Found]:
@@ -236,8 +266,12 @@ class Runtimes:
         local = PROVIDERS["local"]
         if find_spec("llama_cpp") is None:
             return []
-        models = await list_models(self._makers.runtime(local))
-        return [Found(local, models)] if models else []
+        found = await look(local, self._makers.runtime)
+        folder = self._settings().models_dir
+        if folder and not Path(folder).expanduser().is_dir():
+            origin = self._settings().origins.get("models_dir", "models_dir")
+            found = replace(found, problem=f"there is no folder {folder} ({origin})")
+        return [found] if found.models or found.problem else []
 
     def _remember(self, found: Sequence[Found]) -> None:
         if self._names_file:
@@ -248,7 +282,7 @@ class Runtimes:
 
 
 def preferred(found: Sequence[Found]) -> ModelInfo | None:
-    """Return the default: of the first runtime that has models to chat with the first, or the first that is loaded."""
+    """Return the default: of the first runtime that has models to chat with its first loaded one, else its first."""
     for each in found:
         if models := [info for info in each.models if info.kind == "chat"]:
             return next((info for info in models if info.loaded), models[0])
@@ -259,6 +293,10 @@ def nothing_found(found: Sequence[Found]) -> NoRuntime:
     """Return the error for a machine where no model can be asked, with the steps to take."""
     if found:
         provider = found[0].provider
+        if found[0].problem:
+            return NoRuntime(
+                f"{provider.title} lists no models: {found[0].problem}", "alain runtimes lists the others."
+            )
         return NoRuntime(f"{provider.title} runs, but has no model to chat with.", steps_to(provider))
     advice = [f"{provider.title}: {steps_to(provider)}" for provider in startable()[:_BRIEFLY]]
     return NoRuntime("No model runs on this machine.", f"{'; '.join(advice)}; alain models names more ways.")
@@ -270,8 +308,9 @@ def startable() -> list[Provider]:
 
 
 def steps_to(provider: Provider) -> str:
-    """Return the two steps that lead to a runtime that does not answer; empty where they are not known."""
-    return ", then: ".join(step.rstrip(".") for step in provider.steps if step)
+    """Return the steps that lead to a runtime that does not answer; empty where they are not known."""
+    installed = provider.kind == "local" and find_spec("llama_cpp") is not None
+    return ", then: ".join(step.rstrip(".") for step in provider.steps[installed:] if step)
 
 
 @cache

@@ -23,7 +23,7 @@ import itertools
 import json
 import re
 from collections.abc import AsyncGenerator, Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from alain_magics import errors
 from alain_magics.errors import ContextExceeded, InvalidOutput, ModelError, ModelMissing, Refused
@@ -133,14 +133,18 @@ class ScriptedRuntime:
 
 
 class ReplayRuntime:
-    """Answers recorded questions as they were answered then, under the name of the runtime it stands for."""
+    """Answers recorded questions as they were answered then, under the name of the runtime it stands for.
+
+    ``any_model``: where the model that is asked has no answer, one of another model of that runtime does, too.
+    """
 
     local = True
 
-    def __init__(self, name: str, recordings: Recordings, pace: float = 0.0) -> None:
+    def __init__(self, name: str, recordings: Recordings, pace: float = 0.0, *, any_model: bool = False) -> None:
         self.name = name
         self._recordings = recordings
         self._pace = pace
+        self._any_model = any_model
 
     async def models(self) -> list[ModelInfo]:
         """List the models that recorded questions went to."""
@@ -148,14 +152,15 @@ class ReplayRuntime:
         return [ModelInfo(model, self.name, loaded=True, description="Recorded answers") for model in models]
 
     async def stream(self, request: ChatRequest) -> AsyncGenerator[Event, None]:
-        """Yield what was recorded, usage included, and end as it ended.
+        """Yield what was recorded, usage included, and end as it ended, flagged ``replayed``.
 
         Raises :class:`~alain_magics.errors.Refused` where the question was never recorded.
         """
-        recording = await asyncio.to_thread(self._recordings.find, request)
+        runtime = self.name if self._any_model else None
+        recording = await asyncio.to_thread(self._recordings.find, request, runtime)
         for event in recording.events:
             await asyncio.sleep(self._pace)
-            yield event
+            yield replace(event, flags=(*event.flags, "replayed")) if isinstance(event, Finished) else event
         if recording.error:
             raise recording.error
 

@@ -41,7 +41,7 @@ function copyButton(label, name, text, say, row) {
 function answerRow(answer, several, say) {
   const figures = answer.figures && ` · ${answer.figures}`;
   const line = make("div", {}, make("strong", { textContent: answer.name }), figures);
-  const remarks = answer.remarks.map((text) => make("div", { textContent: `⚠ ${text}` }));
+  const remarks = answer.remarks.map((text) => make("div", { textContent: text }));
   const row = make("div", { className: "alain-answer-row", role: "group", ariaLabel: `Answer of ${answer.name}` });
   const buttons = make("div", { className: "alain-copy" });
   const whose = several ? ` of ${answer.name}` : "";

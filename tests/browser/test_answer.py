@@ -88,7 +88,7 @@ def test_answers_are_compared_side_by_side_where_there_is_room(lab: Lab) -> None
     assert second is not None
     assert first["y"] == second["y"]
     assert first["x"] + first["width"] < second["x"]
-    lab.page.set_viewport_size({"width": 500, "height": 950})
+    lab.page.set_viewport_size({"width": 440, "height": 950})
     lab.page.wait_for_function(
         "() => { const [a, b] = document.querySelectorAll('section[aria-label^=\"test/parrot-\"]');"
         " return a.getBoundingClientRect().bottom <= b.getBoundingClientRect().top; }"
@@ -141,7 +141,7 @@ def test_what_surrounds_an_answer_can_be_read(draw: Draw, theme: str) -> None:
 ROW: dict[str, Any] = {
     "name": "ollama/<b>gpt-oss</b>:20b",
     "figures": "12 s · <img src=x onerror=alert(1)> · 42 tokens/s",
-    "remarks": ["cut: the token limit was reached", "<script>alert(1)</script>"],
+    "remarks": ["⚠ cut: the token limit was reached", "<script>alert(1)</script>"],
     "text": "An <i>answer</i>\nin two lines",
     "snippets": {"curl": "curl <x>", "python": "import httpx", "javascript": "fetch()"},
 }

@@ -113,9 +113,14 @@ def test_a_message_that_is_too_long_is_refused_before_it_is_sent():
     assert str(caught.value) == (
         "This message is too long: with what must go along it takes 106 tokens, and 100 are left (a window of 110, "
         "4 of them for the answer, 6 kept free). Shorten it, allow fewer tokens for the answer (max_tokens), or choose "
-        "a model with a larger window."
+        "a larger window (context_tokens, or another model)."
     )
     assert runtime.asked == []
+
+
+def test_a_window_that_is_chosen_is_told_once_doubling_has_come_to_it():
+    assert not Budget(32_768, 4096).tight(12_288)
+    assert Budget(32_768, 4096).tight(12_289)
 
 
 def test_an_answer_that_leaves_no_room_is_refused():

@@ -28,6 +28,7 @@ from alain_magics.chat.conversation import (
 from alain_magics.chat.profiles import Options
 from alain_magics.errors import ConversationError
 from alain_magics.runtimes.base import Message, Sampling, ToolCall, Usage
+from alain_magics.store.files import atomic_write
 from tests.conftest import ROOT
 
 
@@ -258,3 +259,17 @@ def test_a_kill_at_any_moment_leaves_a_whole_conversation(tmp_path: Path):
         process.wait()
         stored = len(Chats(tmp_path / str(round_)).load("talk").entries)
         assert stored in (acknowledged, acknowledged + 1)
+
+
+def test_what_another_program_stores_at_the_same_moment_is_not_mistaken_for_ones_own(
+    chats: Chats, monkeypatch: pytest.MonkeyPatch
+):
+    other = talk(user("theirs"))
+
+    def overtaken(path: Path, data: bytes, **options: Any) -> None:
+        atomic_write(path, data, **options)
+        atomic_write(path, dumps(other), **options)
+
+    monkeypatch.setattr("alain_magics.chat.conversation.atomic_write", overtaken)
+    chats.save("talk", talk(user("mine")))
+    assert chats.load("talk") == other

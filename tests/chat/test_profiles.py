@@ -135,6 +135,9 @@ def test_a_fixed_time_makes_prompts_and_seed_repeatable():
         ("[[examples]]\nmesages = []", "there is no key 'examples.0.mesages'. Did you mean 'messages'?"),
         ('[[examples]]\nmessages = [{ role = "user", contnt = "x" }]', "Did you mean 'content'?"),
         ('[[examples]]\nmessages = [{ role = "user" }]', "examples.0.messages.0.content is missing."),
+        ("temperature = 0.5", "there is no key 'temperature'. temperature belongs under [sampling]."),
+        ("[sampling]\nmax_tokens = 5", "max_tokens belongs at the top, above all tables."),
+        ("[sampling]\ntemperature = 6", "sampling.temperature cannot be 6.0. It is between 0 and 5."),
         ("mlock = true", "there is no key 'mlock'. What has no meaning here belongs under [extra]."),
         ('max_tokens = "many"', "max_tokens cannot be 'many'."),
         ("max_tokens = 0", "greater than or equal to 1"),
@@ -240,3 +243,24 @@ def test_a_profile_that_is_written_is_read_as_it_was(profile: Profile):
 
 def test_longer_texts_are_written_so_that_people_can_read_them():
     assert dumps(Profile(system="You are\nkind.")) == 'system = """You are\nkind."""\n'
+
+
+def test_a_profile_that_is_missing_says_what_one_looks_like(tmp_path: Path):
+    with pytest.raises(ProfileError) as caught:
+        load(tmp_path, "teacher")
+    assert str(tmp_path / "teacher.toml") in caught.value.advice
+    assert 'model = "ollama/qwen3:8b" and system = "You are brief."; docs/profiles.md' in caught.value.advice
+
+
+@pytest.mark.parametrize(
+    "word", ["temperature=5.1", "temperature=-1", "top_p=1.5", "min_p=-0.1", "top_k=-2", "presence_penalty=3"]
+)
+def test_an_option_without_a_meaning_is_refused(word: str):
+    name, _, value = word.partition("=")
+    with pytest.raises(UsageError, match=rf"{name} cannot be {value}(\.0)?\. It is between"):
+        from_words([word])
+
+
+@pytest.mark.parametrize("word", ["temperature=5", "temperature=0", "top_p=1", "top_k=-1", "seed=-1"])
+def test_the_bounds_themselves_are_possible(word: str):
+    assert from_words([word])[0].values()

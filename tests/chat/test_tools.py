@@ -63,10 +63,19 @@ def starred(*numbers: int) -> None: ...
 def unknown(thing: NoSuchType) -> None: ...  # type: ignore[name-defined]  # noqa: F821
 
 
+async def waiting(city: str) -> str: ...
+
+
+class Waiting:
+    """Something else that can be called."""
+
+    async def __call__(self, city: str) -> str: ...
+
+
 def opened(file: type(open)) -> None: ...  # type: ignore[valid-type]
 
 
-@pytest.mark.parametrize("value", [3, positional, starred, unknown, opened], ids=str)
+@pytest.mark.parametrize("value", [3, positional, starred, unknown, opened, waiting, Waiting()], ids=str)
 def test_what_cannot_be_offered_is_refused(value: Any) -> None:
     with pytest.raises(UsageError):
         FunctionTool("tool", value)

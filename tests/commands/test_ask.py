@@ -2,15 +2,34 @@
 
 from __future__ import annotations
 
+import asyncio
+import http.server
 import json
+import signal
 import subprocess
 import sys
+import threading
+import time
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from alain_magics.errors import AlainError, InvalidOutput, KeyMisused, KeyRefused, RateLimited, UnknownModel, UsageError
+from alain_magics.commands.runner import background_loop
+from alain_magics.errors import (
+    AlainError,
+    InvalidOutput,
+    KeyMisused,
+    KeyRefused,
+    ModelError,
+    RateLimited,
+    UnknownModel,
+    UsageError,
+)
+from alain_magics.runtimes.base import ChatRequest, Finished, ToolCallDelta, Usage
+from alain_magics.workspace import open_workspace
+from tests.runtimes.machine import write_places
 
 ECHO = "--model scripted/echo"
 
@@ -90,8 +109,106 @@ def test_one_that_fails_does_not_stop_the_others(shell: Any) -> None:
     good, bad = result.answers
     assert (good["text"], good["error"]) == ("Hi", "")
     assert "nothing" in bad["error"]
+    assert (result.exit_status, result.answers[0]["slot"]) == (1, 0)
+    assert "## scripted/echo\n\nHi\n\n## scripted/nothing\n\n" in repr(result)
     with pytest.raises(KeyRefused):
         ask(shell, "--compare scripted/think --compare scripted/echo", "/fail key_refused")
+
+
+def test_a_terminal_shows_which_model_of_several_failed() -> None:
+    done = alain("ask", "--compare", "scripted/nothing", "--compare", "scripted/echo", "Hi")
+    assert done.returncode == 1
+    assert done.stdout.split() == ["##", "scripted/nothing", "##", "scripted/echo", "Hi"]
+    assert "There is no scripted model 'nothing'." in done.stderr
+
+
+def test_comparing_and_tools_do_not_go_together(shell: Any) -> None:
+    shell.user_ns["double"] = lambda x: 2 * x
+    with pytest.raises(UsageError, match="cannot go together"):
+        ask(shell, f"{ECHO} --compare scripted/think --tool double", "Hi")
+
+
+def interrupted(shell: Any, options: str, cell: str, after: float = 0.3) -> float:
+    """Ask, and interrupt after some seconds; return how long it took then to come back."""
+    at: list[float] = []
+
+    def interrupt() -> None:
+        at.append(time.monotonic())
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+
+    timer = threading.Timer(after, interrupt)
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        ask(shell, options, cell)
+    return time.monotonic() - at[0]
+
+
+@pytest.fixture
+def slowly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let models that need no machine take their time."""
+    from alain_magics.runtimes.scripted import ScriptedRuntime
+
+    monkeypatch.setattr(ScriptedRuntime.__init__, "__defaults__", (0.01,))
+    asyncio.run_coroutine_threadsafe(open_workspace().runtimes.aclose(), background_loop()).result(10)
+
+
+def test_a_variable_keeps_what_came_until_an_interrupt(shell: Any, slowly: None) -> None:
+    shell.user_ns["answer"] = "of before"
+    assert interrupted(shell, "--model scripted/count -o answer", "Go") < 1
+    answer = shell.user_ns["answer"]
+    assert answer.text.startswith("1 2 3")
+    assert (answer.finish, answer.error, answer.exit_status) == (None, "Interrupted.", 1)
+
+
+def test_what_came_before_an_interrupt_is_shown_to_its_last_word(
+    shell: Any, slowly: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    interrupted(shell, "--model scripted/count -o answer", "Go")
+    assert shell.user_ns["answer"].text == capsys.readouterr().out.strip()
+
+
+def test_answers_side_by_side_are_kept_when_interrupted(shell: Any, slowly: None) -> None:
+    assert interrupted(shell, f"{ECHO} --compare scripted/count -o answers", "Hi") < 1
+    whole, part = shell.user_ns["answers"].answers
+    assert (whole["text"], whole["error"]) == ("Hi", "")
+    assert (part["text"][:5], part["error"]) == ("1 2 3", "Interrupted.")
+
+
+@pytest.mark.parametrize(
+    ("options", "cell", "kept"),
+    [
+        ("", "one two three\n/fail stream_truncated 2", "one two"),
+        ("--json-schema shape", '{"n": "three"}', '{"n": "three"}'),
+        ("", "/fail key_refused", ""),
+    ],
+)
+def test_a_variable_keeps_what_came_before_an_error(shell: Any, options: str, cell: str, kept: str) -> None:
+    shell.user_ns.update(
+        answer="of before", shape={"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
+    )
+    with pytest.raises(ModelError) as raised:
+        ask(shell, f"{ECHO} {options} -o answer", cell)
+    answer = shell.user_ns["answer"]
+    assert (answer.text, answer.error) == (kept, str(raised.value))
+
+
+def test_words_on_the_line_are_interpolated_once(shell: Any) -> None:
+    shell.user_ns.update(topic="{secret} sets", secret="hidden")
+    for cell in (None, "Go on."):
+        result = ask(shell, f"{ECHO} About {{topic}}", cell)
+        assert result.text == "\n".join(filter(None, ["About {secret} sets", cell]))
+        assert result.sent == {"topic": 13}
+
+
+def test_options_are_interpolated_too(shell: Any) -> None:
+    shell.user_ns.update(which="count", most=3)
+    assert ask(shell, "--model scripted/{which} --max-tokens {most}", "Go").text.split() == ["1", "2", "3"]
+
+
+@pytest.mark.parametrize("name", ["class", "None", "my-name"])
+def test_what_cannot_be_a_variable_is_refused_before_asking(shell: Any, name: str) -> None:
+    with pytest.raises(UsageError, match="cannot be the name of a variable"):
+        ask(shell, f"{ECHO} -o {name}", "/fail key_refused")
 
 
 def test_a_failure_before_the_first_word_is_one_line(shell: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -138,6 +255,79 @@ def test_a_tool_that_raises_is_told_to_the_model(shell: Any) -> None:
     assert "ZeroDivisionError" in ask(shell, f"{ECHO} --tool divide --yes", '/call divide {"x": 0}').text
 
 
+def test_a_model_that_wants_tools_for_ever_is_stopped_before_they_are_called_again(
+    shell: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("alain_magics.commands.ask.ROUNDS", 2)
+    called: list[int] = []
+    shell.user_ns["again"] = lambda: called.append(1) or "more"
+
+    async def wants_more(self: Any, request: ChatRequest) -> AsyncIterator[Any]:
+        yield ToolCallDelta(0, "1", "again", "{}")
+        yield Usage(10, 2)
+        yield Finished("tool_calls", request.model)
+
+    monkeypatch.setattr("alain_magics.runtimes.scripted.ScriptedRuntime.stream", wants_more)
+    result = ask(shell, f"{ECHO} --tool again --yes")
+    assert len(called) == 2
+    assert result.flags == ["stopped: it called tools 2 times and wants more"]
+    assert (result.usage["input"], result.usage["output"], result.cost) == (30, 6, 0)
+
+
+def test_options_count_in_every_round_of_tools(shell: Any) -> None:
+    shell.user_ns["much"] = lambda: "the same thing once more " * 400
+    options = f"{ECHO} --tool much --yes --set loop_detection="
+    assert ask(shell, f"{options}off", "/call much {}").finish == "stop"
+    assert ask(shell, f"{options}cheap", "/call much {}").finish == "loop"
+
+
+class Counted(http.server.BaseHTTPRequestHandler):
+    """Answers nothing useful, and notes that it was asked."""
+
+    def do_POST(self) -> None:
+        self.server.asked.append(self.path)  # type: ignore[attr-defined]
+        self.send_error(404)
+
+    do_GET = do_POST  # noqa: N815
+
+    def log_message(self, *_: Any) -> None: ...
+
+
+@pytest.fixture
+def counted(here: Path) -> Iterator[tuple[str, list[str]]]:
+    """A server that counts its requests, at an address that counts as elsewhere: that, and their paths."""
+    with http.server.ThreadingHTTPServer(("127.0.0.2", 0), Counted) as server:
+        server.asked = []  # type: ignore[attr-defined]
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield f"http://127.0.0.2:{server.server_port}", server.asked  # type: ignore[attr-defined]
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize("key", [None, "sk-canary-0123456789"])
+def test_a_hosted_runtime_hears_nothing_of_an_estimate(
+    shell: Any, here: Path, monkeypatch: pytest.MonkeyPatch, counted: tuple[str, list[str]], key: str | None
+) -> None:
+    from dataclasses import replace
+
+    from alain_magics.runtimes.providers import PROVIDERS
+
+    url, asked = counted
+    monkeypatch.delenv("ANTHROPIC_API_KEY", raising=False)
+    if key:
+        monkeypatch.setenv("ANTHROPIC_API_KEY", key)
+    write_places(here / "config" / "alain-runtimes.toml")
+    monkeypatch.setitem(PROVIDERS, "anthropic", replace(PROVIDERS["anthropic"], base_url=f"{url}/v1"))
+    done = ask(shell, "--model anthropic/claude-sonnet-4-5 --estimate --max-tokens 10")
+    assert done.estimates[0]["model"] == "anthropic/claude-sonnet-4-5"
+    assert done.estimates[0]["source"] == "estimate"
+    assert done.estimates[0]["cost"] > 0
+    with pytest.raises(UsageError, match="anthropic/MODEL"):
+        ask(shell, "--model anthropic --estimate")
+    assert asked == []
+
+
 def test_an_estimate_sends_nothing(shell: Any) -> None:
     done = ask(shell, f"{ECHO} --estimate --max-tokens 100", "Hello there")
     (row,) = done.estimates
@@ -180,6 +370,11 @@ def test_a_question_can_come_through_a_pipe() -> None:
     assert alain("ask", "--model", "scripted/echo", stdin="Hello\nthere\n").stdout == "Hello\nthere\n"
 
 
+def test_words_and_a_pipe_are_one_question() -> None:
+    assert alain("ask", "--model", "scripted/echo", "Sum up:", stdin="a\nb\n").stdout == "Sum up:\na\nb\n"
+    assert alain("ask", "--model", "scripted/echo", "-", stdin="Hello\n").stdout == "Hello\n"
+
+
 def test_programs_get_json() -> None:
     done = alain("ask", "--model", "scripted/echo", "--json", "Hello")
     assert json.loads(done.stdout)["text"] == "Hello"
@@ -188,7 +383,7 @@ def test_programs_get_json() -> None:
 def test_a_recorded_turn_is_played_again(here: Path) -> None:
     first = alain("ask", "--model", "scripted/echo", "--record", "--deterministic", "Hello", "there")
     assert first.returncode == 0
-    (run,) = (here / "runs").iterdir()
+    (run,) = [each for each in (here / "runs").iterdir() if each.is_dir()]
     assert (run / "logs" / "shell" / "completion.raw.jsonl").exists()
     (here / "alain.toml").write_text('replay = "runs"\n')
     assert alain("ask", "--model", "scripted/echo", "--deterministic", "Hello", "there").stdout == "Hello there\n"

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +28,13 @@ from alain_magics.errors import (
     UsageError,
 )
 from alain_magics.keys import Key
-from alain_magics.runtimes.base import Sampling
+from alain_magics.runtimes.base import Runtime, Sampling
 from alain_magics.settings import configured
 from alain_magics.workspace import Workspace, open_workspace
+from tests.commands.asked import done, machine
+from tests.conftest import require
 from tests.peers.llama_server import Peer
+from tests.peers.recorded import recorded
 from tests.runtimes.conftest import llama, weights
 
 __all__ = ["llama", "weights"]
@@ -244,6 +248,117 @@ def test_conversations_are_saved_loaded_listed_and_cleared(workspace: Workspace)
     assert {row["name"] for row in listed.data["conversations"]} >= {"physics", name_of(workspace)}
     assert f"* {name_of(workspace)}" in listed.text
     assert json.dumps(listed.data)
+
+
+def test_what_was_chosen_outlives_what_was_said(workspace: Workspace):
+    (workspace.folder / "profiles").mkdir()
+    (workspace.folder / "profiles" / "kind.toml").write_text('effort = "low"\n')
+    chosen = {"model": "scripted/think", "system": "Be kind.", "temperature": 0.5, "profile": "kind"}
+    talk(workspace, "one", **chosen)
+    cleared = talk(workspace, clear=True, set=["temperature="])
+    assert cleared.data["messages"] == []
+    assert cleared.data["options"] == {
+        "profile": "kind", "model": "scripted/think", "system": "Be kind.", "effort": "low", "loop_detection": "cheap"
+    }  # fmt: skip
+    assert "model = scripted/think" in cleared.text
+    talk(workspace, "two", record=True)
+    assert sent(workspace)["messages"] == [("system", "Be kind."), ("user", "two")]
+
+
+def test_a_conversation_of_a_newer_release_can_be_cleared(workspace: Workspace):
+    talk(workspace, "one")
+    path = Chats(workspace.data / "chats").path(name_of(workspace))
+    path.write_text(path.read_text().replace('"version": 1', '"version": 2'))
+    with pytest.raises(ConversationError, match="newer release"):
+        talk(workspace, "two")
+    assert talk(workspace, clear=True).data["messages"] == []
+    assert '"version": 2' in path.with_name(f"{name_of(workspace)}.previous.json").read_text()
+
+
+def test_who_is_asked_is_said_where_nobody_was_chosen(workspace: Workspace, monkeypatch: pytest.MonkeyPatch):
+    (workspace.folder / "alain.toml").write_text("")
+    monkeypatch.setattr(workspace.runtimes, "choose", lambda: found("scripted/count"))
+    done = talk(workspace)
+    assert (done.data["model"], "model" in done.data["options"]) == ("scripted/count", False)
+    assert "  model = scripted/count" in done.text.splitlines()
+
+
+async def found(name: str) -> tuple[Runtime, str]:
+    runtime, _, model = name.partition("/")
+    return open_workspace().runtimes.get(runtime), model
+
+
+def test_old_turns_are_left_out_where_the_window_is_smaller_than_known(
+    llama: Any, workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    async def unknown(runtime: Runtime, model: str) -> None:
+        return None
+
+    monkeypatch.setattr("alain_magics.commands.chat._window", unknown)
+    peer: Peer = llama("tiny-chatml")
+    (tmp_path / "config").mkdir(exist_ok=True)
+    (tmp_path / "config" / "alain-runtimes.toml").write_text(f'[llamacpp]\nbase_url = "{peer.url}/v1"\n')
+    options = {"model": "llamacpp/tiny-chatml", "max_tokens": 8, "seed": 1}
+    for number in range(6):
+        shown = happens(workspace, f"{number} gravity " * 250, **options)
+    assert shown[-1].data["dropped"] > 0
+    kinds = [event.kind for event in shown if isinstance(event, Partial)]
+    assert (kinds[0], kinds.count("answer"), kinds.count("end")) == ("answer", 1, 1)
+    assert len(said(workspace)) == 12
+    with pytest.raises(ContextExceeded):
+        talk(workspace, "gravity " * 5000, **options)
+    assert len(said(workspace)) == 12
+
+
+def test_what_was_saved_is_said(workspace: Workspace):
+    done = talk(workspace, save="physics")
+    assert done.data["saved"] == "physics"
+    assert done.text.splitlines()[-1] == "The conversation is saved as physics."
+    assert talk(workspace, "one", save="tea").text == "one"
+    assert workspace.notices.pop() == "The conversation is saved as tea."
+
+
+@pytest.mark.parametrize("wrong", [{"save": ""}, {"load": ""}, {"save": "../x"}])
+def test_a_name_that_cannot_be_is_refused_before_anything_is_asked(workspace: Workspace, wrong: dict[str, str]):
+    with pytest.raises(ConversationError, match="cannot name a conversation"):
+        talk(workspace, "one", **wrong)
+    assert not Chats(workspace.data / "chats").summaries()
+
+
+def test_what_is_said_in_a_project_stays_out_of_git(workspace: Workspace, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delenv("ALAIN_DATA_DIR")
+    subprocess.run(["git", "init", "--quiet", workspace.folder], check=True)
+    talk(open_workspace(workspace.folder), "secret")
+    git = ["git", "-C", str(workspace.folder), "status", "--short"]
+    assert subprocess.run(git, capture_output=True, text=True, check=True).stdout == "?? alain.toml\n"
+    assert (workspace.folder / ".alain").stat().st_mode & 0o777 == 0o700
+
+
+def test_a_long_conversation_does_not_widen_the_window_of_ollama_without_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    with recorded("ollama") as peer, machine(tmp_path, monkeypatch, ollama=peer.url("ollama")) as workspace:
+        for _ in range(8):
+            said_ = {"message": ["word " * 6000], "model": "ollama/qwen3:8b"}  # which reaches 40,960
+            end = done(workspace, "chat", interactive_kernel=True, **said_)
+        windows = [seen["body"].get("options", {}).get("num_ctx", 0) for seen in peer.seen("ollama") if seen["body"]]
+        assert end.data["dropped"] > 0
+        assert (max(windows), windows[-1]) == (32_768, 32_768)
+        done(workspace, "chat", interactive_kernel=True, set=["context_tokens=90000"], **said_)
+        assert peer.seen("ollama")[-1]["body"]["options"]["num_ctx"] == 40_960
+
+
+def test_a_model_of_this_process_gets_the_window_that_was_counted_on(
+    weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    require(find_spec("llama_cpp"), "reason: llama-cpp-python is not installed")
+    monkeypatch.setenv("ALAIN_MODELS_DIR", str(weights))
+    with machine(tmp_path, monkeypatch) as workspace:
+        options = {"model": "local/tiny-chatml.gguf", "max_tokens": 8, "seed": 1}
+        done(workspace, "ask", prompt=["Hi"], set=["context_tokens=256"], **options)  # it stays open as it is
+        for number in range(3):
+            end = done(workspace, "chat", message=[f"{number} gravity " * 60], interactive_kernel=True, **options)
+        assert end.data["prompt_tokens"] > 256
 
 
 def test_nothing_stored_is_said_so(workspace: Workspace):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -31,6 +33,10 @@ from alain_magics.keys import Key
         ("}{", "}{"),
         ("{% if name %}{{ name }}{% endif %}", "{% if name %}{{ name }}{% endif %}"),
         ("${name}", "$Ada"),
+        (r"\frac{name}{name} x_{name} x^{name} \sqrt[n]{name}", r"\frac{name}{name} x_{name} x^{name} \sqrt[n]{name}"),
+        (r"\frac{\sqrt{2}}{name} \text{about {name}}", r"\frac{\sqrt{2}}{name} \text{about {name}}"),
+        (r"\alpha {name}, \\{name}", r"\alpha Ada, \\Ada"),
+        ("{name}{name} file{name}.txt", "AdaAda fileAda.txt"),
     ],
 )
 def test_exactly_the_names_of_variables_are_replaced(text: str, expected: str):
@@ -46,7 +52,7 @@ def test_it_says_what_each_variable_put_in():
     assert result.sent == {"a": 6, "b": 2}
 
 
-braces = st.text(st.sampled_from("{}ab ") | st.characters(exclude_categories=["Cs"]))
+braces = st.text(st.sampled_from("{}ab ") | st.characters(exclude_categories=["Cs"], exclude_characters="\\_^"))
 
 
 @given(braces)
@@ -69,6 +75,13 @@ def test_a_key_never_becomes_part_of_the_text(monkeypatch: pytest.MonkeyPatch) -
         with pytest.raises(KeyMisused, match=name) as raised:
             interpolate(f"Tell me about {{{name}}}", secrets)
         assert "canary" not in str(raised.value)
+
+
+def test_a_key_of_the_projects_file_never_becomes_part_of_the_text(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("OTHER_API_KEY=sk-canary-0123456789\nNAME=just some long words\n")
+    with pytest.raises(KeyMisused):
+        interpolate("{x}", {"x": "my sk-canary-0123456789"}, tmp_path)
+    assert interpolate("{x}", {"x": "just some long words"}, tmp_path).text == "just some long words"
 
 
 def test_a_value_like_a_short_word_of_the_environment_is_no_key(monkeypatch: pytest.MonkeyPatch) -> None:

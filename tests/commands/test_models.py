@@ -50,7 +50,7 @@ def test_every_model_has_a_line_with_what_is_known_and_one_with_what_it_is_for(w
         "lmstudio/openai/gpt-oss-20b",
         "gpt-oss",
         "20B",
-        "131,072",
+        "4,096",
         "MXFP4",
         "yes",
         "12.1",
@@ -133,6 +133,16 @@ def test_a_shutdown_that_is_announced_is_told(bare: Workspace) -> None:
         found = done(bare, "models", runtime="work")
     assert found.data["models"][0]["shutdown"] == "2027-01-14"
     assert "Shut down on 2027-01-14" in found.text
+
+
+def test_of_thousands_of_models_the_first_are_printed_and_all_are_data(bare: Workspace) -> None:
+    listed = {"object": "list", "data": [{"id": f"model-{number}", "object": "model"} for number in range(1201)]}
+    with answering({"/v1/models": (200, json.dumps(listed))}) as url:
+        bare.runtimes.add("work", f"{url}/v1")
+        found = done(bare, "models", runtime="work")
+    assert len(found.data["models"]) == 1201
+    assert sum("  work/model-" in line[:14] for line in found.text.splitlines()) == 199  # and the default
+    assert "  and 1,001 more of work; --json lists them all" in found.text.splitlines()
 
 
 def test_columns_stand_below_each_other_and_empty_ones_are_left_out() -> None:

@@ -59,6 +59,14 @@ def test_a_caller_that_leaves_cancels_the_command(plugin, marker: Path):
     assert marker.read_text() == "cancelled"
 
 
+def test_what_nobody_took_can_be_had_after_the_end(plugin):
+    stream = start("count", to=3, pause=60)
+    time.sleep(0.2)
+    stream.close()
+    assert stream.rest() == [Progress("counting <b>", 1, 3)]
+    assert list(stream) == []
+
+
 def test_an_interrupt_while_waiting_cancels_the_command_and_comes_through(plugin, marker: Path):
     timer = threading.Timer(0.2, _thread.interrupt_main)
     timer.start()

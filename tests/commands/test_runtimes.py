@@ -8,7 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from alain_magics.errors import KeyMisused, NoRuntime, Refused, UnknownModel, UsageError
+from alain_magics.commands import runtimes
+from alain_magics.commands.base import Context
+from alain_magics.commands.registry import find
+from alain_magics.commands.runner import events
+from alain_magics.errors import KeyMisused, NoRuntime, Refused, TimedOut, UnknownModel, UsageError
 from alain_magics.runtimes.providers import PROVIDERS
 from alain_magics.workspace import Workspace
 from tests.commands.asked import done, invoke, machine
@@ -98,6 +102,51 @@ def test_what_is_missing_or_too_much_is_told(workspace: Workspace, values: dict[
     assert says in str(caught.value)
 
 
+def test_two_names_of_one_server_are_told(workspace: Workspace, peer: Peer) -> None:
+    done(workspace, "runtimes", action="add", name="mine", url=peer.url("lmstudio").replace("127.0.0.1", "localhost"))
+    assert state(workspace, "mine").startswith("runs")
+    assert state(workspace, "lmstudio") == "same server as mine"
+
+
+def test_what_listens_but_is_no_such_runtime_is_told(workspace: Workspace) -> None:
+    with answering({}) as url:
+        done(workspace, "runtimes", action="add", name="vllm", url=f"{url}/v1")
+        assert state(workspace, "vllm") == "listens, but not as vLLM"
+
+
+def test_a_server_that_refuses_the_key_says_so(workspace: Workspace) -> None:
+    with answering({"/v1/models": (401, '{"error": {"message": "Who are you?"}}')}) as url:
+        done(workspace, "runtimes", action="add", name="lab", url=f"{url}/v1")
+        assert state(workspace, "lab") == "lab: Who are you? (status 401)"
+
+
+def test_an_entry_that_is_wrong_has_a_line_of_its_own(workspace: Workspace, tmp_path: Path) -> None:
+    file = tmp_path / "config" / "alain-runtimes.toml"
+    file.write_text(file.read_text() + "\n[lab]\n")
+    assert state(workspace, "lab").startswith(f"{file}: lab: ")
+    assert state(workspace, "lmstudio") == "runs, 3 models"
+
+
+def test_the_end_of_an_address_that_was_taken_off_is_told(workspace: Workspace) -> None:
+    end = done(workspace, "runtimes", action="add", name="lab", url="http://127.0.0.1:9/v1/chat/completions")
+    assert end.data["url"] == "http://127.0.0.1:9/v1"
+    assert "/chat/completions was taken off" in end.text
+
+
+def test_who_waits_for_a_server_that_hangs_sees_it_and_not_for_long(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runtimes, "TEST_SECONDS", 1.5)
+    waiting: list[str] = []
+    with answering({}, delay=4) as url:
+        done(workspace, "runtimes", action="add", name="lab", url=f"{url}/v1")
+        command = find("runtimes")
+        asked = events(command, Context(workspace), command.request(action="test", name="lab"))
+        with pytest.raises(TimedOut, match=r"lab did not answer within 1\.5 seconds"):
+            waiting.extend(event.what for event in asked)
+    assert waiting == ["listing the models of lab", "waiting for lab (1 s)"]
+
+
 def test_a_runtime_is_tried_with_one_word(workspace: Workspace, peer: Peer) -> None:
     peer.forget("ollama")
     end = done(workspace, "runtimes", action="test", name="ollama")
@@ -139,7 +188,7 @@ def test_an_address_without_its_path_gets_a_hint(workspace: Workspace, peer: Pee
 
 def test_a_runtime_that_still_loads_says_so(workspace: Workspace, peer: Peer) -> None:
     done(workspace, "runtimes", action="add", name="llamacpp", url=peer.url("loading") + "/v1")
-    assert state(workspace, "llamacpp") == "runs, 0 models"
+    assert state(workspace, "llamacpp") == "llama.cpp: Loading model (status 503)"
 
 
 def test_without_models_to_chat_with_there_is_nothing_to_try(workspace: Workspace) -> None:

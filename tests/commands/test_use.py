@@ -160,6 +160,23 @@ def test_unloading_frees_the_model_and_changes_no_default(workspace: Workspace) 
     assert configured["model"] == "ollama/qwen3:8b"
 
 
+@pytest.mark.parametrize(("kernel", "program"), [(True, "%alain"), (False, "alain")])
+def test_advice_is_written_as_it_is_typed_there(workspace: Workspace, kernel: bool, program: str) -> None:
+    with pytest.raises(UnknownModel) as caught:
+        done(workspace, "use", name="ollama/zzz", interactive_kernel=kernel)
+    assert caught.value.advice == f"{program} models --runtime ollama lists them."
+    with pytest.raises(UsageError) as refused:
+        done(workspace, "use", name="lmstudio/text-embedding-nomic-embed-text-v1.5", interactive_kernel=kernel)
+    assert refused.value.advice == f"{program} models lists those that are."
+
+
+def test_help_says_for_whom_a_shell_keeps_it_and_what_a_runtime_alone_means(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["use", "--help"]) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "a shell does so anyway, or, outside of one, keeps it for you" in shown
+    assert "a runtime alone stands for its first loaded model, else its first" in shown
+
+
 def test_what_cannot_be_unloaded_is_told(workspace: Workspace) -> None:
     with pytest.raises(Refused, match="vLLM cannot unload a model"):
         done(workspace, "use", name="vllm", unload=True)

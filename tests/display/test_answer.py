@@ -67,7 +67,7 @@ def test_in_the_end_there_are_the_text_and_the_figures_with_buttons(shown):
     text, figures = shown()
     assert text == {"text/markdown": "An *answer*.", "text/plain": "An *answer*."}
     assert figures["text/plain"] == (
-        "test/parrot-1 · 3.0 s, first token after 0.3 s · 186 tokens/s · 12 tokens in, 500 out · cut: too long"
+        "test/parrot-1 · 3.0 s, first token after 0.3 s · 186 tokens/s · 12 tokens in, 500 out · ⚠ cut: too long"
     )
     assert "⚠ cut: too long" in figures["text/html"]
     assert WIDGET not in figures
@@ -139,7 +139,7 @@ def test_an_answer_that_only_calls_tools_is_its_figures(shown):
     view.partial(asked())
     view.partial(ended(tool_calls=[{"id": "1", "name": "add", "arguments": '{"a": "<b>"}'}], finish="tool_calls"))
     (figures,) = shown()
-    assert "wants add({&quot;a&quot;: &quot;&lt;b&gt;&quot;})" in figures["text/html"]
+    assert "→ add({&quot;a&quot;: &quot;&lt;b&gt;&quot;})" in figures["text/html"]
 
 
 def test_what_a_tool_gave_is_folded(shown):
@@ -186,7 +186,7 @@ def test_an_interrupt_keeps_what_came_and_says_so(shown):
     view.stop()
     text, figures = shown()
     assert text["text/plain"] == "half an answer"
-    assert re.fullmatch(r"test/parrot-1 · \d+ ms, first token after \d+ ms · stopped by you", figures["text/plain"])
+    assert re.fullmatch(r"test/parrot-1 · \d+ ms, first token after \d+ ms · ⚠ stopped by you", figures["text/plain"])
 
 
 def test_an_interrupt_before_anything_came_is_said_where_it_was_waited(shown):
@@ -194,7 +194,7 @@ def test_an_interrupt_before_anything_came_is_said_where_it_was_waited(shown):
     view.partial(asked())
     view.stop()
     (figures,) = shown()
-    assert figures["text/plain"].endswith("· stopped by you")
+    assert figures["text/plain"].endswith("· ⚠ stopped by you")
 
 
 def test_a_heading_does_not_flash_up_when_a_list_begins(published):

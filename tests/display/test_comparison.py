@@ -7,7 +7,8 @@ import time
 
 from alain_magics.commands.base import Done
 from alain_magics.display import NotebookView
-from alain_magics.display.panel import BYTES, PERIOD
+from alain_magics.display.comparison import Comparison
+from alain_magics.display.panel import BYTES, PERIOD, Panel
 from tests.display.conftest import asked, ended, piece
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
@@ -102,3 +103,10 @@ def test_the_work_a_second_is_bounded_however_long_the_answers_are(published):
     assert sum(sizes[:-1]) <= BYTES * 1.3 * seconds + 100_000
     assert sizes[-1] > 50_000
     assert len(sizes) < seconds / PERIOD
+
+
+def test_only_answers_that_can_be_copied_get_buttons():
+    pane = Comparison(Panel(), {})
+    answers = [ended(0, text="fine").data, ended(1, snippets={}).data, ended(2).data]
+    assert [row["name"] for row in pane.rows(answers)] == ["test/parrot-1", "test/parrot-3"]
+    assert {row["figures"] for row in pane.rows(answers)} == {""}

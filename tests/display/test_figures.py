@@ -54,11 +54,11 @@ def test_what_is_odd_is_said_plainly():
         "tool_calls": [{"name": "weather", "arguments": '{"city": "Paris"}'}],
     }
     assert remarks({**ANSWER, **odd}) == [
-        "answered by another model",
-        "stopped: it repeated itself",
-        "not sent: top_k",
-        "cut: the content filter stepped in",
-        'wants weather({"city": "Paris"})',
+        "⚠ answered by another model",
+        "⚠ stopped: it repeated itself",
+        "⚠ not sent: top_k",
+        "⚠ cut: the content filter stepped in",
+        '→ weather({"city": "Paris"})',
     ]
 
 

@@ -14,7 +14,7 @@ import pytest
 from alain_magics.commands.base import Command, Context, Done, Permission, Request
 from alain_magics.commands.registry import find
 from alain_magics.display import Result, View, show
-from alain_magics.errors import ConsentNeeded
+from alain_magics.errors import ConsentNeeded, UsageError
 from alain_magics.workspace import open_workspace
 
 
@@ -52,6 +52,25 @@ def test_an_error_of_the_user_ends_the_view_without_a_result(plugin):
     view = Recorded()
     with pytest.raises(Exception, match="The source is"):
         run(view, "stumble", how="user")
+    assert view.told == [None]
+
+
+def failing(error: BaseException) -> Command:
+    """A command that says what there was, and then fails."""
+
+    async def fail(context, request):
+        yield Done({"text": "part"}, "part", 1)
+        raise error
+
+    return Command("fail", "fail", Request, fail)
+
+
+@pytest.mark.parametrize("error", [UsageError("No."), OSError(28, "No space left on device")])
+def test_what_there_was_before_an_error_is_kept_and_the_view_ended(error: Exception):
+    view, kept = Recorded(), []
+    with pytest.raises(type(error)):
+        show(failing(error), Context(open_workspace()), Request(), view, kept.append)
+    assert [done.text for done in kept] == ["part"]
     assert view.told == [None]
 
 

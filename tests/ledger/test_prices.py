@@ -17,6 +17,12 @@ def test_cached_tokens_cost_less_and_a_part_of_a_micro_dollar_counts_as_one() ->
     assert cost("openai", "gpt-4o", 1, 0) == 3
 
 
+def test_a_google_model_has_its_price_under_either_of_its_names() -> None:
+    price = cost("google", "gemini-2.5-flash", 1_000_000, 0)
+    assert price
+    assert cost("google", "models/gemini-2.5-flash", 1_000_000, 0) == price
+
+
 @pytest.mark.parametrize(
     ("runtime", "model"), [("openai", "no-such-model"), ("somewhere", "gpt-4o"), ("ollama", "llama3")]
 )

@@ -150,7 +150,7 @@ async def _speak(context: Context, request: SpeakRequest) -> AsyncIterator[Event
         raise SourceError("It broke.", "Ask again.")
     if request.trouble == "tool":
         outcome: Future[Any] = Future()
-        yield Permission("The model wants to call add().", lambda: context.namespace["add"](), outcome)
+        yield Permission("The model wants to call add().", context.namespace["add"], outcome)
         try:
             result = str(await asyncio.wrap_future(outcome))
         except Exception as error:

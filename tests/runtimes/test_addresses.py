@@ -111,7 +111,20 @@ def test_a_key_in_the_open_is_refused_and_not_repeated(file: Path, url: str, var
     assert not file.exists()
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "192.168.1.5", "gpu", "gpu.local"])
+@pytest.mark.parametrize(
+    "host",
+    ["[2600:1901::1]", "[::ffff:8.8.8.8]", "134744072", "0x08080808", "8.8", "example.org.", "8.8.8.8", "010.8.8.8"],
+)
+def test_a_key_does_not_go_unencrypted_to_an_address_of_the_internet_however_it_is_written(
+    file: Path, host: str
+) -> None:
+    with pytest.raises(KeyMisused, match="unencrypted"):
+        Addresses(file, {}).add("work", f"http://{host}:8000/v1", key_variable="WORK_KEY")
+
+
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1", "localhost", "192.168.1.5", "gpu", "gpu.local", "[::1]", "[fd00::1]", "127.1", "2130706433"]
+)
 def test_a_key_may_go_to_a_server_nearby(file: Path, host: str) -> None:
     assert Addresses(file, {}).add("work", f"http://{host}:8000/v1", key_variable="WORK_KEY").host == f"{host}:8000"
 
@@ -140,7 +153,6 @@ def test_what_was_not_added_cannot_be_removed(file: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        ("[work", "cannot be read"),
         ("work = 3", "'work' is no runtime"),
         ("[Work]\nbase_url = 'http://x/v1'", "'Work' is no runtime"),
         ("[work]\nbase_ur = 'http://x/v1'", "there is no 'base_ur'. Did you mean 'base_url'?"),
@@ -153,11 +165,42 @@ def test_what_was_not_added_cannot_be_removed(file: Path) -> None:
 )
 def test_a_mistake_in_the_file_is_named_with_the_file(file: Path, content: str, says: str) -> None:
     file.parent.mkdir()
-    file.write_text(content)
-    with pytest.raises(SettingsError) as caught:
+    file.write_text(content + '\n[lab]\nbase_url = "http://gpu:8000/v1"')
+    addresses = Addresses(file, {})
+    (name,) = addresses.problems()
+    assert name in ("work", "Work", "openai")
+    assert isinstance(problem := addresses.problems()[name], SettingsError)
+    assert str(file) in str(problem)
+    assert f"{file}: {name}: " in str(problem) or f"{file}: {name!r} is no runtime" in str(problem)
+    assert says in str(problem)
+    assert name not in addresses.providers()
+    assert "lab" in addresses.providers()
+
+
+def test_a_file_that_cannot_be_read_is_told(file: Path) -> None:
+    file.parent.mkdir()
+    file.write_text("[work")
+    with pytest.raises(SettingsError, match="cannot be read"):
         Addresses(file, {}).providers()
-    assert str(file) in str(caught.value)
-    assert says in str(caught.value)
+
+
+def test_a_byte_order_mark_is_no_mistake(file: Path) -> None:
+    file.parent.mkdir()
+    file.write_text('[lab]\nbase_url = "http://gpu:8000/v1"\n', encoding="utf-8-sig")
+    addresses = Addresses(file, {})
+    addresses.add("work", "https://llm.example.org/v1")
+    assert addresses.own() == ["lab", "work"]
+
+
+@pytest.mark.parametrize("query", ["key=abc", "api_key=abc", "apikey", "access_token=x", "a=1&sig=2"])
+def test_a_key_in_the_query_is_refused(file: Path, query: str) -> None:
+    with pytest.raises(KeyMisused, match="key-variable"):
+        Addresses(file, {}).add("work", f"https://llm.example.org/v1?{query}")
+
+
+def test_what_every_request_appends_is_taken_off_an_address(file: Path) -> None:
+    added = Addresses(file, {}).add("work", "https://llm.example.org/v1/chat/completions/")
+    assert added.base_url == "https://llm.example.org/v1"
 
 
 @pytest.mark.parametrize(

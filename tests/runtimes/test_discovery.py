@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from alain_magics.runtimes import discovery
 from alain_magics.runtimes.discovery import Found, discover, listens
 from alain_magics.runtimes.makers import Makers
 from alain_magics.runtimes.providers import PROVIDERS, Provider
@@ -76,7 +77,7 @@ def test_models_are_described_by_their_runtime_and_by_their_names(look: Look, pe
     studio, ollama = look(lmstudio=peer.url("lmstudio"), ollama=peer.url("ollama"))
     first, second, third = studio.models
     assert (first.id, first.family, first.maker) == ("openai/gpt-oss-20b", "gpt-oss", "OpenAI")
-    assert (first.parameters, first.context, first.quantisation) == (20_000_000_000, 131_072, "MXFP4")
+    assert (first.parameters, first.context, first.quantisation) == (20_000_000_000, 4_096, "MXFP4")
     assert (first.tools, first.size, first.loaded, first.kind) == (True, 12_109_566_624, True, "chat")
     assert (second.family, second.tools, second.loaded) == ("Gemma 3", False, False)
     assert third.kind == "embedding"
@@ -101,9 +102,8 @@ def test_the_real_llama_server_is_found_where_another_was_expected(
 
 
 def test_a_server_that_still_loads_its_model_is_a_runtime_without_models(look: Look, peer: Peer) -> None:
-    assert look(vllm=peer.url("loading")) == [
-        Found(replace(PROVIDERS["llamacpp"], base_url=f"{peer.url('loading')}/v1"))
-    ]
+    (found,) = look(vllm=peer.url("loading"))
+    assert (found.runtime, found.models, found.problem) == ("llamacpp", (), "llama.cpp: Loading model (status 503)")
 
 
 def test_a_second_runtime_of_a_kind_has_its_port_in_its_name(look: Look, peer: Peer) -> None:
@@ -191,6 +191,44 @@ def test_where_nothing_listens_it_takes_no_time_and_nothing_is_imported(tmp_path
 @pytest.mark.parametrize("url", ["", "localhost", "http://", "ftp://127.0.0.1", "http://127.0.0.1:x", "http://[::1"])
 def test_at_what_is_no_address_nothing_listens(run: Run, url: str) -> None:
     assert run(listens(url)) is False
+
+
+def test_what_runs_in_place_of_another_gets_no_key_but_that_of_the_place(look: Look, peer: Peer) -> None:
+    (found,) = look(ollama=peer.url("lmstudio"))
+    assert (found.runtime, found.provider.key_variables, found.provider.auth) == ("lmstudio", (), "none")
+
+
+def test_a_server_that_answered_without_a_key_is_listed_without_one(run: Run, tmp_path: Path, peer: Peer) -> None:
+    makers = Makers(tmp_path, Settings, {"VLLM_API_KEY": "secret-of-vllm"})
+    peer.forget("vllm")
+    (found,) = run(discover([place("vllm", peer.url("vllm"))], makers.keyless, makers.lister))
+    run(makers.aclose())
+    assert found.models
+    assert "secret-of-vllm" not in str(peer.seen("vllm"))
+
+
+@pytest.mark.parametrize(
+    ("page", "says"),
+    [
+        ((200, "<html>Hello</html>"), "no JSON"),
+        ((302, ""), "status 302"),
+        ((401, '{"error": {"message": "no such key"}}'), "no such key (status 401)"),
+    ],
+)
+def test_what_a_server_of_ones_own_does_instead_of_listing_models_is_told(
+    look: Look, page: tuple[int, str], says: str
+) -> None:
+    with answering({"/v1/models": page}) as url:
+        (found,) = look(mine=url)
+    assert found.models == ()
+    assert says in found.problem
+
+
+def test_a_server_of_ones_own_that_hangs_is_told(look: Look, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(discovery.look, "__defaults__", (0.2,))
+    with answering({}, delay=1) as url:
+        (found,) = look(mine=url)
+    assert found.problem == "It accepts connections, but lists no models within 0.2 s."
 
 
 def test_no_key_is_sent_to_find_out_what_is_there(run: Run, tmp_path: Path, peer: Peer) -> None:

@@ -172,7 +172,7 @@ def test_the_words_of_the_server_are_shown(status: int | None, body: Any, said: 
     ("status", "body", "advice"),
     [
         (401, "", "Check the key in OPENAI_API_KEY"),
-        (404, {"error": "model 'x' not found"}, "%alain models"),
+        (404, {"error": "model 'x' not found"}, "`alain models`"),
         (404, {"detail": "Not Found"}, "that path does not exist"),
         (503, llama(503, "Loading model", "unavailable_error"), "still being loaded"),
         (402, "", "Add credit"),

@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from alain_magics import errors
-from alain_magics.errors import AlainError, BadProtocol, KeyRefused, RateLimited, Refused, StreamTruncated
+from alain_magics.errors import AlainError, BadProtocol, KeyRefused, RateLimited, Refused, StreamTruncated, TargetError
 from alain_magics.runtimes import turn as turn_module
 from alain_magics.runtimes.base import (
     ChatRequest,
@@ -118,7 +118,10 @@ def test_a_replayed_turn_is_the_recorded_one(
     whole = [*events, *([usage] if usage else []), finished]
     answer = record(run, folder, Played(whole), question())
     assert list(Recordings(folder).find(question()).events) == whole
-    assert timeless(replay(run, folder, question())) == timeless(answer)
+    again = replay(run, folder, question())
+    assert "replayed" in again.flags
+    again.flags = tuple(flag for flag in again.flags if flag != "replayed")
+    assert timeless(again) == timeless(answer)
 
 
 def test_a_turn_has_seven_artefacts_metrics_a_plot_and_its_own_facts(run: Run, tmp_path: Path) -> None:
@@ -299,9 +302,10 @@ def test_a_key_depends_on_all_that_an_answer_does_and_on_nothing_else() -> None:
         replace(request, tools=(Tool("get", "Get", {}),)),
         replace(request, schema={}),
         replace(request, effort="low"),
+        replace(request, context_tokens=9),
+        replace(request, extra={"top_a": 0.2}),
     ]
     assert len({request_key(each) for each in (request, *different)}) == len(different) + 1
-    assert request_key(replace(request, context_tokens=9, extra={"user": "me"})) == request_key(request)
     cold, warm = (replace(request, sampling=Sampling(temperature=value)) for value in (0, 0.0))
     assert request_key(cold) == request_key(warm)
     one, two = ({"type": "object", "required": ["a"]}, {"required": ["a"], "type": "object"})
@@ -325,3 +329,27 @@ def test_replay_says_whose_answers_it_has(run: Run, tmp_path: Path) -> None:
     (info,) = run(runtime.models())
     assert (info.name, runtime.local) == ("openai/model", True)
     assert run(collect(runtime.stream(question()))).text == "Hi"
+
+
+def test_a_question_to_a_runtime_alone_is_found_whichever_of_its_models_answered(run: Run, tmp_path: Path) -> None:
+    request = question()
+    for model in ("first", "last"):
+        asked = replace(request, model=model, sampling=Sampling(seed=len(model)))
+        record(run, tmp_path, Played([TextDelta(model), *ENDED]), asked)
+    recordings = Recordings(tmp_path)
+    assert recordings.last_model("played") == "last"
+    assert recordings.last_model("other") is None
+    of_first = replace(request, model="last", sampling=Sampling(seed=len("first")))
+    found = run(Turn(ReplayRuntime("played", recordings, any_model=True), of_first).run())
+    assert (found.text, found.flags) == ("first", ("replayed",))
+    for strict in (ReplayRuntime("played", recordings), ReplayRuntime("other", recordings, any_model=True)):
+        with pytest.raises(Refused):
+            run(Turn(strict, of_first).run())
+
+
+def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    (tmp_path / "runs").write_text("a file")
+    turn = Recorder(tmp_path / "runs", "cell").begin("played", question(), None)
+    with pytest.raises(TargetError, match="cannot be kept") as caught:
+        turn.finish({}, None)
+    assert "--record" in caught.value.advice

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from importlib.metadata import EntryPoint
@@ -13,16 +14,19 @@ from typing import Any
 
 import pytest
 
+from alain_magics import keys
 from alain_magics.errors import KeyMissing, KeyMisused, NoRuntime, SettingsError, UnknownModel, UsageError
 from alain_magics.runtimes import registry
 from alain_magics.runtimes.base import ChatRequest, Message, ModelInfo
 from alain_magics.runtimes.discovery import Found
-from alain_magics.runtimes.providers import PROVIDERS
+from alain_magics.runtimes.http import Http
+from alain_magics.runtimes.providers import PROVIDERS, Provider
 from alain_magics.runtimes.registry import Runtimes, nothing_found, preferred
 from alain_magics.runtimes.turn import Turn
 from alain_magics.settings import Settings
 from tests.conftest import require
 from tests.peers.llama_server import Peer as LlamaServer
+from tests.peers.pages import answering
 from tests.peers.recorded import Peer, recorded
 from tests.runtimes.contract import Run
 from tests.runtimes.machine import write_places
@@ -216,6 +220,93 @@ def test_a_project_cannot_say_where_a_runtime_is(run: Run, machine, tmp_path: Pa
     assert elsewhere not in {provider.host for provider in runtimes.addresses.providers().values()}
 
 
+def test_a_key_is_not_sent_unencrypted_through_the_internet(run: Run, machine, monkeypatch) -> None:
+    runtimes = machine(environ={"WORK_KEY": KEY})
+    exposed = Provider("work", "work", "openai", "http://llm.example.org/v1", ("WORK_KEY",))
+    monkeypatch.setattr(runtimes.addresses, "providers", lambda: {"work": exposed})
+
+    async def ask(make: Callable[[str], object]) -> None:
+        with pytest.raises(KeyMisused, match=r"go to llm\.example\.org unencrypted"):
+            make("work")
+
+    run(ask(runtimes.get))
+    run(ask(runtimes.http))
+
+
+def test_a_slow_keyring_does_not_stop_the_loop(run: Run, machine, monkeypatch) -> None:
+    keys._remembered.clear()
+    monkeypatch.setattr(keys, "_ask_keyring", lambda name: time.sleep(0.5) or KEY)
+
+    async def ask() -> float:
+        longest, asking = 0.0, asyncio.ensure_future(machine().choose("openai/gpt-4o"))
+        while not asking.done():
+            begun = time.monotonic()
+            await asyncio.sleep(0.01)
+            longest = max(longest, time.monotonic() - begun)
+        assert asking.result()[1] == "gpt-4o"
+        return longest
+
+    _ = machine().names(), Http  # what is imported late is imported
+    assert run(ask()) < 0.4
+    keys._remembered.clear()
+
+
+def test_looking_for_servers_that_take_no_key_asks_no_keyring(run: Run, machine, peer: Peer, monkeypatch) -> None:
+    keys._remembered.clear()
+    asked: list[str] = []
+    monkeypatch.setattr(keys, "_ask_keyring", lambda name: asked.append(name) or "")
+    runtimes = machine(**{name: peer.url(name) for name in ("lmstudio", "llamacpp", "vllm")})
+    assert len(run(runtimes.discover())) == 3
+    assert asked == []
+
+
+# what is kept
+
+
+def test_a_deadline_changes_without_a_new_runtime(run: Run, machine) -> None:
+    wanted = [Settings()]
+
+    async def use() -> None:
+        runtimes = machine()
+        runtimes._makers._settings = lambda: wanted[0]
+        studio, local = runtimes.get("lmstudio"), runtimes.get("local")
+        wanted[0] = Settings(first_token_seconds=7)
+        assert runtimes.get("lmstudio") is studio
+        assert runtimes.get("local") is local
+        assert runtimes._makers._loop().made["lmstudio"].http.deadlines.first == 7
+        wanted[0] = Settings(models_dir="elsewhere")
+        assert runtimes.get("lmstudio") is studio
+        assert runtimes.get("local") is not local
+
+    run(use())
+
+
+def test_looking_around_leaves_a_runtime_as_it_is(run: Run, machine, peer: Peer) -> None:
+    async def use() -> None:
+        runtimes = machine(vllm=peer.url("vllm"))
+        runtime = runtimes.get("vllm")
+        assert [each.runtime for each in await runtimes.discover(fresh=True)] == ["vllm"]
+        assert runtimes.get("vllm") is runtime
+        assert runtimes._makers._loop().made["vllm"].runtime is runtime
+
+    run(use())
+
+
+def test_a_runtime_that_is_replaced_is_closed(run: Run, machine) -> None:
+    async def use() -> None:
+        runtimes, closed = machine(), asyncio.Event()
+
+        async def aclose() -> None:
+            closed.set()
+
+        runtimes.get("lmstudio").aclose = aclose
+        runtimes.add("lmstudio", "http://127.0.0.1:9/v1")
+        runtimes.get("lmstudio")
+        await asyncio.wait_for(closed.wait(), 1)
+
+    run(use())
+
+
 # the default
 
 
@@ -240,6 +331,26 @@ def test_the_setting_is_asked_where_no_model_is_named(run: Run, machine, peer: P
     runtimes = machine(Settings(model="ollama/qwen3:8b"), lmstudio=peer.url("lmstudio"), ollama=peer.url("ollama"))
     assert chosen(run, runtimes) == "ollama/qwen3:8b"
     assert chosen(run, runtimes, "lmstudio") == "lmstudio/openai/gpt-oss-20b"
+
+
+def test_a_wrong_default_is_named_with_the_file_that_it_stands_in(run: Run, machine) -> None:
+    runtimes = machine(Settings(model="nothing-like-it", origins={"model": "/home/me/alain.toml"}))
+    with pytest.raises(UnknownModel, match=r"^/home/me/alain\.toml: No runtime"):
+        run(runtimes.choose())
+
+
+def test_a_folder_of_models_that_is_missing_is_told(run: Run, machine) -> None:
+    require(find_spec("llama_cpp"), "reason: llama-cpp-python is not installed")
+    settings = Settings(models_dir="/nowhere/models", origins={"models_dir": "ALAIN_MODELS_DIR"})
+    with pytest.raises(NoRuntime, match=r"there is no folder /nowhere/models \(ALAIN_MODELS_DIR\)"):
+        run(machine(settings).choose())
+
+
+def test_what_is_installed_is_no_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry, "find_spec", lambda name: object())
+    assert registry.steps_to(PROVIDERS["local"]).startswith("Download a model")
+    monkeypatch.setattr(registry, "find_spec", lambda name: None)
+    assert registry.steps_to(PROVIDERS["local"]).startswith("Install the extra")
 
 
 def test_where_nothing_runs_the_two_steps_of_the_preferred_runtimes_are_told(run: Run, machine) -> None:
@@ -289,6 +400,8 @@ def test_an_unknown_model_gets_the_nearest(run: Run, machine, peer: Peer) -> Non
         run(runtimes.choose("olama/qwen3:8b"))
     with pytest.raises(UnknownModel, match="a hosted model is written RUNTIME/MODEL"):
         run(runtimes.choose("something-else-entirely"))
+    with pytest.raises(UnknownModel, match="Did you mean 'openai'"):
+        run(runtimes.choose("openia/gpt-4o"))
 
 
 def test_a_runtime_that_was_moved_to_another_port_is_asked_there(
@@ -305,6 +418,8 @@ def test_a_runtime_that_was_moved_to_another_port_is_asked_there(
 def test_a_runtime_that_does_not_answer_gives_its_two_steps(run: Run, machine) -> None:
     with pytest.raises(NoRuntime, match=r"LM Studio .*lms get .*, then: .*lms server start"):
         run(machine().models("lmstudio"))
+    with pytest.raises(NoRuntime, match=r"llama\.cpp does not answer .*llama-server -hf"):
+        run(machine().choose("llamacpp"))
 
 
 # what is remembered
@@ -365,6 +480,16 @@ def test_an_address_of_ones_own_is_not_found_a_second_time_as_a_preset(run: Run,
     assert [each.runtime for each in run(runtimes.discover())] == ["lab"]
 
 
+def test_different_paths_of_one_port_are_different_servers(run: Run, machine) -> None:
+    models = '{"object": "list", "data": [{"id": "%s", "object": "model"}]}'
+    with answering({"/a/v1/models": (200, models % "one"), "/b/v1/models": (200, models % "two")}) as url:
+        runtimes = machine()
+        for name in ("a", "b"):
+            runtimes.add(name, f"{url}/{name}/v1")
+        listed = [info.name for each in run(runtimes.discover()) for info in each.models]
+    assert listed == ["a/one", "b/two"]
+
+
 def test_models_that_run_in_this_process_come_last(run: Run, machine, peer: Peer, weights: Path) -> None:
     require(find_spec("llama_cpp"), "reason: llama-cpp-python is not installed")
     settings = Settings(models_dir=str(weights))
@@ -399,6 +524,7 @@ def test_a_folder_without_recorded_turns_is_told(run: Run, machine) -> None:
 def test_a_mistake_in_the_users_file_is_told(run: Run, machine, tmp_path: Path) -> None:
     runtimes = machine()
     (tmp_path / "runtimes.toml").write_text("[work]")
-    with pytest.raises(SettingsError, match=r"runtimes\.toml"):
+    with pytest.raises(SettingsError, match=r"runtimes\.toml: work: "):
         run(runtimes.choose("work/x"))
+    assert chosen(run, runtimes, "scripted/echo") == "scripted/echo"
     assert json.dumps(runtimes.remembered()) == "[]"

@@ -84,10 +84,12 @@ class LocalRuntime:
 
     async def aclose(self) -> None:
         """Stop all answers and free all models."""
-        for place in self._places.values():
-            place.stop()
-            await place.free()
+        places = list(self._places.values())
         self._places.clear()
+        for place in places:
+            place.stop()
+            async with place.lock:  # not in a thread: none can be started while the interpreter ends
+                place.close()
 
     @property
     def busy(self) -> bool:

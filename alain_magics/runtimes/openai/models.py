@@ -9,7 +9,7 @@ from alain_magics.runtimes.base import ModelInfo
 from alain_magics.runtimes.catalogue import parameters
 from alain_magics.text import plain
 
-_CONTEXT = ("max_model_len", "max_context_length", "context_length", "context_window", "n_ctx")
+_CONTEXT = ("loaded_context_length", "max_model_len", "max_context_length", "context_length", "context_window", "n_ctx")
 _CHAT = ("chat", "llm", "vlm", "language", "code", "model", "base", "")
 
 
@@ -36,7 +36,7 @@ def _infos(runtime: str, entries: list[Any]) -> Iterator[ModelInfo]:
             family=_text(entry, "architecture", "arch"),
             maker=_text(entry, "organization", "publisher"),
             parameters=_number(more, "n_params") or parameters(_text(entry, "params_string")),
-            context=_number(more, *_CONTEXT),
+            context=_loaded_window(entry) or _number(more, *_CONTEXT),
             quantisation=_text(_of(entry, "quantization"), "name") or _text(more, "quantization", "ftype"),
             tools=_tools(entry),
             size=_number(more, "size_bytes", "size"),
@@ -62,6 +62,13 @@ def _loaded(entry: dict[str, Any]) -> bool | None:
     if state := _text(_of(entry, "status"), "value") or _text(entry, "state"):
         return {"loaded": True, "loading": None, "downloading": None}.get(state, False)
     return True if "meta" in entry else None
+
+
+def _loaded_window(entry: dict[str, Any]) -> int | None:
+    """Return the window that a model was loaded with, of several instances the smallest: any of them may answer."""
+    loaded = entry.get("loaded_instances")
+    instances = [_of(each, "config") for each in loaded if isinstance(each, dict)] if isinstance(loaded, list) else []
+    return min(filter(None, (_number(config, "context_length") for config in instances)), default=None)
 
 
 def _kind(entry: dict[str, Any]) -> Literal["chat", "embedding", "other"]:

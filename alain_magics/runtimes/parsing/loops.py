@@ -34,8 +34,6 @@ _KEPT = LONGEST_UNIT + REPEATED + 1
 _DRAWN = frozenset(" \t\r\n-=_*#~.+|:─━═│┃║")
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 _PROSE = re.compile(rf"(?:[^\W\d_]+[ ,;:]+){{{WORDS - 1}}}[^\W\d_]+")
-_THICKET = re.compile("…(?:[^…]{0,12}…)*")
-_THICK = ELLIPSES // 8  # the window has room for seven thickets, so one of them holds more than this
 
 
 def loop_detector(mode: LoopMode) -> LoopDetector | None:
@@ -44,17 +42,11 @@ def loop_detector(mode: LoopMode) -> LoopDetector | None:
 
 
 class LoopDetector:
-    """Looks at the end of an answer while it comes.
-
-    Once ``feed`` has said that there is a loop, ``loop_start`` is the index, in all the text that was fed, where the
-    repetition begins: ``text[:loop_start]`` holds the repeated unit once.
-    """
+    """Looks at the end of an answer while it comes."""
 
     def __init__(self, *, numbers: bool) -> None:
-        self.loop_start: int | None = None
         self._numbers = numbers
         self._tail = ""
-        self._seen = 0
         self._pieces: list[str] = []
         self._new = 0
 
@@ -66,19 +58,11 @@ class LoopDetector:
 
     def _look(self) -> bool:
         tail = self._tail + "".join(self._pieces)
-        self._seen += self._new
         self._pieces.clear()
         self._new = 0
         self._tail = tail[-_KEPT:]
-        start = _repetition(tail)
-        if start is None:
-            start = _ellipses(tail)
-        if start is None and self._numbers:
-            start = _near_repetition(tail)
-        if start is None:
-            return False
-        self.loop_start = self._seen - len(tail) + start
-        return True
+        found = _repetition(tail) is not None or _ellipses(tail)
+        return found or (self._numbers and _near_repetition(tail))
 
 
 def _repetition(tail: str) -> int | None:
@@ -100,22 +84,13 @@ def _repetition(tail: str) -> int | None:
     return None
 
 
-def _ellipses(tail: str) -> int | None:
-    """Return where the second "…" stands if the text ends in a thicket of them."""
-    if tail.count("…", -ELLIPSIS_WINDOW) < ELLIPSES:
-        return None
-    thickets = (found for found in _THICKET.finditer(tail) if found.group().count("…") >= _THICK)
-    return next(thickets).start() + 1
+def _ellipses(tail: str) -> bool:
+    """Whether the text ends in a thicket of "…"."""
+    return tail.count("…", -ELLIPSIS_WINDOW) >= ELLIPSES
 
 
-def _near_repetition(tail: str) -> int | None:
-    """Return where the first repeat begins if the text ends in prose that repeats but for its numbers."""
+def _near_repetition(tail: str) -> bool:
+    """Whether the text ends in prose that repeats but for its numbers."""
     plain = _NUMBER.sub("0", tail)
     start = _repetition(plain)
-    if start is None or not _PROSE.search(plain, start):
-        return None
-    for number in _NUMBER.finditer(tail):  # back to an index of the text itself
-        if number.start() >= start:
-            break
-        start += len(number.group()) - 1
-    return start
+    return start is not None and _PROSE.search(plain, start) is not None

@@ -12,13 +12,16 @@ import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic_core import from_json
 
 from alain_magics.errors import InvalidOutput, UsageError
 from alain_magics.runtimes.parsing.lenient_json import LOST_BACKSLASH, Reading
 from alain_magics.runtimes.parsing.markup import THINKING
+
+if TYPE_CHECKING:
+    from referencing import Resource
 
 CANDIDATES = 200
 """Brackets in the prose of an answer that are looked at as the beginning of its JSON."""
@@ -89,26 +92,48 @@ def violation(value: Any, schema: Mapping[str, Any]) -> str:
     :class:`~alain_magics.errors.UsageError` when the schema itself is none. References are not fetched.
     """
     from jsonschema import Draft202012Validator
-    from jsonschema.exceptions import SchemaError, best_match
+    from jsonschema.exceptions import best_match
     from jsonschema.validators import validator_for
     from referencing import Registry
-    from referencing.exceptions import Unresolvable
 
+    check_schema(schema)
     plain = dict(schema)
     kind = validator_for(plain, default=Draft202012Validator)
     try:
-        kind.check_schema(plain)
         error = best_match(kind(plain, registry=Registry()).iter_errors(value))
-    except SchemaError as wrong:
-        raise UsageError(f"The JSON schema is not valid: {_one_line(wrong.message)}.") from None
-    except Unresolvable as missing:
-        raise UsageError(f"The JSON schema refers to {missing.ref!r}, which is not part of it.") from None
     except (RecursionError, ArithmeticError):
         return "it is too deep or its numbers are too large to be checked"
     if error is None:
         return ""
     place = error.json_path.removeprefix("$").removeprefix(".")
     return f"{place}: {_one_line(error.message)}" if place else _one_line(error.message)
+
+
+def check_schema(schema: Mapping[str, Any]) -> None:
+    """Raise :class:`~alain_magics.errors.UsageError` for a JSON schema that is none, or refers beyond itself.
+
+    References are not fetched.
+    """
+    from jsonschema import Draft202012Validator
+    from jsonschema.exceptions import SchemaError
+    from jsonschema.validators import validator_for
+    from referencing import Registry, Resource
+    from referencing.exceptions import CannotDetermineSpecification, Unresolvable
+    from referencing.jsonschema import DRAFT202012
+
+    plain = dict(schema)
+    try:
+        validator_for(plain, default=Draft202012Validator).check_schema(plain)
+        root = Resource.from_contents(plain, default_specification=DRAFT202012)
+        _resolve(root, Registry().resolver_with_root(root))
+    except SchemaError as wrong:
+        raise UsageError(f"The JSON schema is not valid: {_one_line(wrong.message)}.") from None
+    except Unresolvable as missing:
+        raise UsageError(f"The JSON schema refers to {missing.ref!r}, which is not part of it.") from None
+    except CannotDetermineSpecification:
+        raise UsageError(f"The JSON schema is of an unknown kind: {plain.get('$schema')!r}.") from None
+    except RecursionError:
+        raise UsageError("The JSON schema is nested too deeply.") from None
 
 
 def simplify(schema: Any) -> Any:
@@ -122,13 +147,23 @@ def simplify(schema: Any) -> Any:
         return schema
     simple = {}
     for name, value in schema.items():
-        if name in _REFUSED or (name in _BOUNDS and value > LARGEST_BOUND):
+        if name in _REFUSED or (name in _BOUNDS and isinstance(value, int | float) and value > LARGEST_BOUND):
             continue
-        if name in _NAMED_SCHEMAS:
+        if name in _NAMED_SCHEMAS and isinstance(value, Mapping):
             simple[name] = {key: simplify(each) for key, each in value.items()}
         else:
             simple[name] = value if name in _DATA else simplify(value)
     return simple
+
+
+def _resolve(resource: Resource[Any], resolver: Any) -> None:
+    """Look every reference of a schema up."""
+    if isinstance(resource.contents, Mapping):
+        for name in ("$ref", "$dynamicRef"):
+            if name in resource.contents:
+                resolver.lookup(resource.contents[name])
+    for each in resource.subresources():
+        _resolve(each, resolver.in_subresource(each))
 
 
 def _without_thinking(text: str) -> Iterator[str]:

@@ -12,7 +12,8 @@ from alain_magics.runtimes.base import ModelInfo
 from alain_magics.runtimes.openai.models import models_of
 
 FIELDS = st.sampled_from(
-    "id name meta status value state type capabilities quantization n_ctx size deprecation".split()
+    "id name meta status value state config context_length loaded_instances type capabilities quantization n_ctx size"
+    " deprecation".split()
 )
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5),
@@ -40,6 +41,13 @@ JSON = st.recursive(
              "supported_parameters": ["tools", "seed"]},
             ModelInfo("z-ai/glm", "x", context=200000, tools=True, description="Long and �[31mred"),
         ),
+        (
+            {"key": "m", "max_context_length": 131072,
+             "loaded_instances": [{"config": {"context_length": 8192}}, {"config": {"context_length": 4096}}]},
+            ModelInfo("m", "x", context=4096, loaded=True),
+        ),
+        ({"id": "m", "max_context_length": 9, "loaded_context_length": 4}, ModelInfo("m", "x", context=4)),
+        ({"key": "m", "max_context_length": 9, "loaded_instances": []}, ModelInfo("m", "x", context=9, loaded=False)),
         ({"id": "m", "status": {"value": "loading"}}, ModelInfo("m", "x")),
         ({"id": "m", "status": {"value": "unloaded"}}, ModelInfo("m", "x", loaded=False)),
         ({"id": "e", "type": "embeddings"}, ModelInfo("e", "x", kind="embedding")),

@@ -17,7 +17,7 @@ from pydantic_core import from_json
 
 from alain_magics.errors import InvalidOutput, UsageError
 from alain_magics.runtimes.parsing.lenient_json import LOST_BACKSLASH
-from alain_magics.runtimes.parsing.structured import Salvaged, parse, salvage, simplify, violation
+from alain_magics.runtimes.parsing.structured import Salvaged, check_schema, parse, salvage, simplify, violation
 from tests.runtimes.parsing.test_json_scanner import layouts, values
 from tests.runtimes.parsing.test_lenient_json import leaves, objects
 
@@ -140,6 +140,27 @@ def test_a_schema_that_is_none_is_the_callers_error_and_nothing_is_fetched(schem
     with pytest.raises(UsageError) as error:
         parse('"a"', schema)
     assert str(error.value) == why
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"type": "object", "properties": {"a": {"$ref": "https://example.org/x"}}},
+        {"$schema": "http://json-schema.org/draft-07/schema#", "definitions": {"a": {"items": {"$ref": "#/b"}}}},
+        {"$ref": "#/$defs/a", "$defs": {"a": {"anyOf": [{"$ref": "other.json"}]}}},
+        {"properties": []},
+        {"maxItems": "3"},
+    ],
+)
+def test_a_schema_is_refused_before_there_is_a_value(schema: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match=r"The JSON schema (refers to|is not valid)"):
+        check_schema(schema)
+    simplify(schema)
+
+
+def test_a_schema_that_refers_to_itself_is_one() -> None:
+    check_schema({"$id": "https://example.org/x", "$ref": "#/$defs/a", "$defs": {"a": {"items": {"$ref": "#"}}}})
+    check_schema({"$defs": {"a": {"$anchor": "b"}}, "items": {"$ref": "#b"}, "examples": [{"$ref": "gone"}]})
 
 
 def test_a_value_too_deep_or_large_to_be_checked_is_a_violation() -> None:

@@ -68,7 +68,7 @@ def find_key(
     for name in names:
         if secret := environ.get(name, "").strip():
             return Key(secret, name, hosts)
-    stored = _dotenv(folder / ".env") if folder else {}
+    stored = dotenv(folder / ".env") if folder else {}
     for name in names:
         if secret := (stored.get(name) or "").strip():
             return Key(secret, f".env ({name})", hosts)
@@ -78,7 +78,8 @@ def find_key(
     return None
 
 
-def _dotenv(path: Path) -> Mapping[str, str | None]:
+def dotenv(path: Path) -> Mapping[str, str | None]:
+    """Return what a ``.env`` file sets; nothing where there is none or it cannot be read."""
     if not path.is_file():
         return {}
     from dotenv import dotenv_values

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from alain_magics.errors import KeyMisused
-from alain_magics.keys import Key, _dotenv
+from alain_magics.keys import Key, dotenv
 
 _SECRET_VARIABLE = re.compile(r"KEY|TOKEN|SECRET|PASSWORD")
 _SHORTEST_SECRET = 12  # characters; shorter values of such variables are words like "true"
@@ -61,7 +61,7 @@ def _is_secret(value: object, text: str, folder: Path | None) -> bool:
     """Whether a value is of a type made for secrets, or contains one of the environment's or of the folder's."""
     if isinstance(value, Key) or type(value).__name__ in ("SecretStr", "SecretBytes", "Secret"):
         return True
-    stored = _dotenv(folder / ".env") if folder else {}
+    stored = dotenv(folder / ".env") if folder else {}
     return any(
         secret and len(secret) >= _SHORTEST_SECRET and secret in text
         for name, secret in (*os.environ.items(), *stored.items())

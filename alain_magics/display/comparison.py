@@ -30,7 +30,10 @@ class Comparison(Pane):
         """Draw all answers."""
         begun = time.monotonic()
         grid = markup.grid([self._column(slot, stream) for slot, stream in self.streams.items()])
-        texts = [f"{stream.name}:\n{''.join(stream.texts)}" for stream in self.streams.values()] if self.ended else []
+        texts = []
+        for stream in self.streams.values() if self.ended else ():
+            parts = (f"{stream.name}:", "".join(stream.texts), stream.data.get("error"))
+            texts.append("\n".join(filter(None, parts)))
         self.pace.drew(begun, self._panel.draw({"text/html": grid, "text/plain": plain("\n\n".join(texts))}))
 
     def rows(self, answers: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -30,7 +30,7 @@ def figures(answer: Mapping[str, Any]) -> list[str]:
     if (cost := answer.get("cost")) is not None:
         found.append(prices.as_text(cost))
     for name, size in (answer.get("sent") or {}).items():
-        found.append(f"{{{name}}}: {size:,} characters sent")
+        found.append(f"{{{name}}}: {_count(size, 'character')} sent")
     return found
 
 
@@ -57,9 +57,13 @@ def duration(seconds: float) -> str:
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
 def _tokens(usage: Mapping[str, Any]) -> str:
     about = "about " if usage.get("source") == "estimate" else ""
     details = [f"{usage[name]:,} {what}" for name, what in (("cached", "cached"), ("reasoning", "thinking"))
                if usage.get(name)]  # fmt: skip
-    counts = f"{about}{usage['input']:,} tokens in, {usage['output']:,} out"
+    counts = f"{about}{_count(usage['input'], 'token')} in, {usage['output']:,} out"
     return f"{counts} ({', '.join(details)})" if details else counts

@@ -67,8 +67,9 @@ class Stream:
         now = time.monotonic()
         if not self.thoughts:
             return f"waiting for {self.name}… {now - self._begun:.0f} s"
-        last = " ".join("".join(self.thoughts[-_GLIMPSE:])[-_GLIMPSE:].split())
-        return f"{self.name} thinks… {now - (self._thinking or now) + self._thought:.0f} s · …{last}"
+        thoughts = " ".join("".join(self.thoughts[-_GLIMPSE:]).split())
+        last = thoughts if len(thoughts) <= _GLIMPSE else f"…{thoughts[-_GLIMPSE:]}"
+        return f"{self.name} thinks… {now - (self._thinking or now) + self._thought:.0f} s · {last}"
 
     def thoughts_line(self) -> str:
         """How long and how much it thought."""

@@ -235,6 +235,8 @@ class Runtimes:
             if not recorded:
                 raise NoRuntime(f"There are no recorded turns in {folder}.", "Record some with --record.")
             wanted = next(iter(recorded))
+        if wanted not in recorded and (last := await asyncio.to_thread(recordings.last_model, wanted)):
+            return ReplayRuntime(wanted, recordings, any_model=True), last  # a runtime was named, and no model
         model = rest if slash and wanted not in recorded else wanted
         return ReplayRuntime(recorded.get(model, name), recordings), model
 

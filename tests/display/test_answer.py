@@ -90,7 +90,7 @@ def test_thoughts_are_glimpsed_then_folded_and_escaped(published, shown):
     view = NotebookView()
     view.partial(asked())
     view.partial(piece(reasoning="<b>Let me</b> "))
-    assert published[-1]["data"]["text/plain"] == "test/parrot-1 thinks… 0 s · …<b>Let me</b>"
+    assert published[-1]["data"]["text/plain"] == "test/parrot-1 thinks… 0 s · <b>Let me</b>"
     view.partial(piece(reasoning="think. " * 100))
     time.sleep(0.15)
     view.partial(piece("Yes."))

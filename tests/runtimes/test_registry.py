@@ -509,7 +509,7 @@ def test_recorded_turns_answer_in_place_of_models(run: Run, machine, tmp_path: P
     runtime, _ = run(runtimes.choose("scripted/echo"))
     run(Turn(runtime, question, recorder=Recorder(tmp_path / "runs", "cell")).run())
     replaying = machine(replace(Settings(), replay="runs"))
-    for wanted in (None, "echo", "scripted/echo"):
+    for wanted in (None, "echo", "scripted", "scripted/echo"):
         assert chosen(run, replaying, wanted) == "scripted/echo"
     runtime, model = run(replaying.choose())
     assert type(runtime).__name__ == "ReplayRuntime"

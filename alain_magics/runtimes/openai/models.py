@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any, Literal
 
@@ -27,6 +28,8 @@ def _infos(runtime: str, entries: list[Any]) -> Iterator[ModelInfo]:
         if not isinstance(entry, dict):
             continue
         identifier = _text(entry, "id", "key", "model", "name").removeprefix("models/")
+        if entry.get("owned_by") == "llamacpp":  # names its only model by its path, and takes any name for it
+            identifier = re.split(r"[/\\]", identifier)[-1] if identifier.endswith(".gguf") else identifier
         if not identifier:
             continue
         more = {**_of(entry, "meta"), **entry}

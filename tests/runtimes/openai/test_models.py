@@ -26,6 +26,9 @@ JSON = st.recursive(
     ("entry", "info"),
     [
         ({"id": "models/gemini-2.5-flash"}, ModelInfo("gemini-2.5-flash", "x")),
+        ({"id": "/home/models/qwen3-8b.gguf", "owned_by": "llamacpp"}, ModelInfo("qwen3-8b.gguf", "x")),
+        ({"id": "C:\\models\\qwen3-8b.gguf", "owned_by": "llamacpp"}, ModelInfo("qwen3-8b.gguf", "x")),
+        ({"id": "/models/qwen3-8b.gguf", "owned_by": "vllm"}, ModelInfo("/models/qwen3-8b.gguf", "x")),
         (
             {"id": "qwen3-8b", "type": "llm", "publisher": "qwen", "arch": "qwen3", "quantization": "Q4_K_M",
              "state": "not-loaded", "max_context_length": 4096},

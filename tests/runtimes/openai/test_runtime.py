@@ -245,7 +245,7 @@ def test_lm_studio_tells_what_its_models_are(run: Run, lmstudio: OpenAIRuntime) 
     models = listed(run, lmstudio)
     large = models["openai/gpt-oss-20b"]
     assert (large.family, large.maker, large.parameters) == ("gpt-oss", "openai", 20_000_000_000)
-    assert (large.context, large.quantisation, large.size) == (131_072, "MXFP4", 12_109_566_624)
+    assert (large.context, large.quantisation, large.size) == (4_096, "MXFP4", 12_109_566_624)
     assert (large.tools, large.loaded, large.kind) == (True, True, "chat")
     assert (models["google/gemma-3-4b"].tools, models["google/gemma-3-4b"].loaded) == (False, False)
     assert models["text-embedding-nomic-embed-text-v1.5"].kind == "embedding"

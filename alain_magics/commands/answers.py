@@ -85,6 +85,7 @@ async def stream_answers(turns: Sequence[Turn], *, sent: Mapping[str, int]) -> A
     errors: list[AlainError] = []
 
     async def pump(slot: int, turn: Turn) -> None:
+        """Put the pieces of one answer into the inbox, and ``None`` at its end."""
         try:
             async with aclosing(stream_answer(turn, slot, sent=sent)) as partials:
                 async for partial in partials:

@@ -36,7 +36,8 @@ def figures(answer: Mapping[str, Any]) -> list[str]:
 
 def remarks(answer: Mapping[str, Any]) -> list[str]:
     """What is odd about an answer (after ``⚠``), and the calls of tools that it wishes (after ``→``)."""
-    found = [f"⚠ {flag.replace('ignored:', 'not sent: ')}" for flag in answer.get("flags", ())]
+    flags = (STOPPED if flag == "interrupted" else flag for flag in answer.get("flags", ()))
+    found = [f"⚠ {flag.replace('ignored:', 'not sent: ')}" for flag in flags]
     if answer.get("finish") == "content_filter":
         found.append("⚠ cut: the content filter stepped in")
     return found + [f"→ {call['name']}({call['arguments']})"[:_LONGEST] for call in answer.get("tool_calls", ())]

@@ -100,6 +100,7 @@ async def ask(what: str, function: Callable[[], T]) -> T:
     answer.set_running_or_notify_cancel()
 
     def call() -> None:
+        """Hand over what the function gives, unless nobody waits any more."""
         try:
             answer.set_result(function())
         except BaseException as error:  # noqa: BLE001  # it is raised where the answer is awaited

@@ -103,6 +103,7 @@ async def into_cache(variant: Variant, gauge: Gauge) -> None:
     from alain_magics.runtimes.hub_download import download
 
     def report(done: int) -> None:
+        """Note how many bytes are there."""
         gauge.done = done
 
     gauge.total = variant.size

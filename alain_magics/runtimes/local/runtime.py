@@ -49,6 +49,7 @@ class LocalRuntime:
         """List the models on disk, by what their headers say; nothing is loaded."""
 
         def read() -> list[ModelInfo]:
+            """Look at the files, which takes a moment."""
             files = find_models(self._folders).values()
             return [file.info(self.name, loaded=self._loaded(file.id)) for file in files]
 

@@ -47,6 +47,9 @@ class ModelRequest(Request):
         return profiles.resolve(given, options), cleared
 
 
+LONGEST_SNIPPET = 20_000
+"""Characters of the messages of a request that can be copied as code."""
+
 _NAMED = ("model", "system", "effort", "max_tokens", "temperature", "seed")
 
 
@@ -144,7 +147,12 @@ def _beginning(turn: Turn, slot: int) -> Partial:
 
 
 def _snippets(turn: Turn) -> dict[str, str]:
-    """Return the request as code to copy; nothing for a runtime that is not asked by HTTP."""
+    """Return the request as code to copy; nothing for a runtime that is not asked by HTTP, or for a long request.
+
+    What is shown with an answer is stored with the notebook: a whole conversation should not be, turn by turn.
+    """
+    if sum(len(message.content) for message in turn.request.messages) > LONGEST_SNIPPET:
+        return {}
     from alain_magics.runtimes import snippets
 
     call = turn.runtime.http_call(turn.request)

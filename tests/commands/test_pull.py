@@ -14,7 +14,6 @@ import time
 from collections import namedtuple
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -327,9 +326,8 @@ def test_a_pull_is_a_job_with_its_progress(bare: Workspace, online: hub.Peer, mo
     assert job["request"] == {"name": f"{CHAT}:Q4_K_M", "into": "local"}
     assert bare.jobs.get(job["id"]).result == end.data
     told = bare.jobs.events(job["id"])
-    assert 2 <= len(told) <= 12
-    apart = [later.time - earlier.time for earlier, later in pairwise(told)]
-    assert min(apart).total_seconds() >= 0.09
+    seconds = (told[-1].time - told[0].time).total_seconds()
+    assert 2 <= len(told) <= 2 + seconds / 0.1  # one in a period at most, on average: writing may be late
     assert told[-1].data["total"] == 2_151_488
 
 

@@ -76,7 +76,7 @@ class Terminal:
 
     def answered(self) -> None:
         """Wait until an answer has come, and the prompt again: then everything is stored."""
-        self.until("tokens in")
+        self.until(" in, ")
         self.until(PROMPT)
 
     def end(self) -> int:

@@ -31,11 +31,11 @@ from alain_magics.runtimes.meter import FreeMeter, Meter, Reservation
 from alain_magics.runtimes.parsing.channels import channel_parser
 from alain_magics.runtimes.parsing.loops import loop_detector
 from alain_magics.runtimes.tokens import estimate_request, estimate_tokens
-from alain_magics.settings import LoopMode
 
 if TYPE_CHECKING:
     from alain_magics.runtimes.parsing.loops import LoopDetector
     from alain_magics.runtimes.recording import Recorder
+    from alain_magics.settings import LoopMode
 
 FIRST_DELAY = 0.5
 """Seconds before the first retry, doubled for each further one, where the server names no time."""

@@ -18,8 +18,10 @@ of equal rows is one.
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
-from alain_magics.settings import LoopMode
+if TYPE_CHECKING:
+    from alain_magics.settings import LoopMode
 
 LONGEST_UNIT = 400
 REPEATS = 168
